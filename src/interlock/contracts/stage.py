@@ -1,0 +1,74 @@
+"""What a stage leaves behind: `record.json` (identity, hashed) and `observations.json` (volatile)."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, JsonValue
+
+from interlock.contracts.base import Contract
+from interlock.contracts.measurement import Sha256
+
+STAGES = ("prepare", "train", "evaluate", "export", "judge", "decide")
+StageName = Literal["prepare", "train", "evaluate", "export", "judge", "decide"]
+
+
+class Artifact(Contract):
+    """One file of a stage, by content."""
+
+    sha256: Sha256
+    """Digest of the bytes."""
+    size_bytes: Annotated[int, Field(ge=0)]
+    """Size of the file."""
+
+
+class StageRecord(Contract):
+    """The identity of a finished stage. Written last: its presence means that the stage is complete.
+
+    Holds nothing volatile, so that running a stage again with the same inputs writes the same bytes and
+    later stages stay cached.
+    """
+
+    stage: StageName
+    """Which stage."""
+    lane: str
+    """Name of the lane."""
+    status: Literal["completed", "skipped"]
+    """`skipped`: the stage had a reason not to act; the reason is a result."""
+    reason: str = ""
+    """Why it was skipped."""
+    run_id: str | None
+    """Identity of the run; None in prepare, which many runs share."""
+    params_sha256: Sha256
+    """Digest of the configuration that this stage read."""
+    code_sha256: Sha256
+    """Digest of the stage's import closure."""
+    lock_sha256: Sha256
+    """Digest of the locked dependencies."""
+    inputs: dict[str, Sha256]
+    """Digest of each upstream record by stage name."""
+    artifacts: dict[str, Artifact]
+    """Every reproducible file of the folder by relative path."""
+    volatile: tuple[str, ...] = ()
+    """Files whose bytes may differ between executions (logs with timestamps)."""
+    facts: dict[str, JsonValue] = {}
+    """Reproducible facts of the lane, e.g. epochs completed."""
+
+
+class Observations(Contract):
+    """What may differ between two executions of the same stage."""
+
+    attempt: str
+    """Id of the execution."""
+    started_at: str
+    """UTC, ISO 8601."""
+    duration_s: float
+    """Wall time of the stage."""
+    host: str
+    """Machine name."""
+    git_commit: str | None
+    """Commit of the workspace; None without git."""
+    git_dirty: bool | None
+    """True when tracked files differ from the commit."""
+    volatile_artifacts: dict[str, Artifact] = {}
+    """Digests of the volatile files of this execution."""
+    facts: dict[str, JsonValue] = {}
+    """Measured durations, rates and the like."""

@@ -1,0 +1,1 @@
+"""What retrieval lanes share: datasets, text features, exact search, baselines, metrics, the frozen reference."""

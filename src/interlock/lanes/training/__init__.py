@@ -1,0 +1,1 @@
+"""What trained lanes share: exact resume, logs, checkpoints, convergence."""
