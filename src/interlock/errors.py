@@ -4,6 +4,7 @@
     |-- UsageError                2   the command line is wrong
     |-- ConfigError               2   a composed configuration is refused (carries every fault)
     |-- DataError                 1   a dataset or a file of records is refused
+    |-- DecisionError             1   a decision steps outside what the verdict or the search space allows
     |-- StageError                1   a stage cannot run or broke its contract
     |   |-- NonFiniteError        1   NaN or Inf in a loss or a gradient
     |   `-- BusyError             1   another process holds the run
@@ -110,6 +111,16 @@ class ConfigError(InterlockError):
 
 class DataError(InterlockError):
     """A dataset is refused: missing, malformed, changed under its digest, or unusable."""
+
+
+class DecisionError(InterlockError):
+    """A decision is refused: outside the verdict's actions, the search space or the evidence; every fault is listed."""
+
+    def __init__(self, faults: Sequence[Fault], *, subject: str = "decision", hint: str | None = None) -> None:
+        """`subject` names what was proposed and by which policy."""
+        self.faults = tuple(faults)
+        body = "\n".join(f"  {fault}" for fault in self.faults)
+        super().__init__(f"{subject} is refused:\n{body}", hint=hint)
 
 
 class StageError(InterlockError):

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from interlock.contracts.base import Contract
 
@@ -39,7 +39,10 @@ class Measurement(Contract):
     estimator: Estimator
     """How the value follows from its items."""
     quantile: Annotated[float, Field(gt=0.0, lt=1.0)] | None = None
-    """Which quantile, for `estimator: quantile`."""
+    """Which quantile, for `estimator: quantile`; values follow numpy's default, linear interpolation."""
+    score_range: tuple[float, float] | None = None
+    """Smallest and largest score an item can have, where that is known (a rate is 0..1 by itself). Needed for an
+    interval when nearly all items score the same."""
     split: str = ""
     """Name of the data split, e.g. `test`."""
     split_sha256: Sha256 | None = None
@@ -53,6 +56,14 @@ class Measurement(Contract):
     evidence: str
     """Pointer to the value: `evaluate/metrics.json#/r_at_5@sha256:...`."""
 
+    @model_validator(mode="after")
+    def _fits_its_estimator(self) -> "Measurement":
+        if (self.quantile is None) == (self.estimator == "quantile"):
+            raise ValueError(f"{self.name}: `quantile` belongs to estimator quantile, and to no other")
+        if self.score_range is not None and not self.score_range[0] < self.score_range[1]:
+            raise ValueError(f"{self.name}: score_range needs its smaller number first, not {self.score_range}")
+        return self
+
 
 class Measurements(Contract):
     """The file `measurements.json`: every measurement of one stage."""
@@ -61,3 +72,11 @@ class Measurements(Contract):
     """The run that was measured."""
     items: tuple[Measurement, ...]
     """In a fixed order, each name once."""
+
+    @model_validator(mode="after")
+    def _names_once(self) -> "Measurements":
+        names = [item.name for item in self.items]
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        if repeated:
+            raise ValueError(f"measured more than once: {', '.join(repeated)}")
+        return self

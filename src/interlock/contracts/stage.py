@@ -7,8 +7,34 @@ from pydantic import Field, JsonValue
 from interlock.contracts.base import Contract
 from interlock.contracts.measurement import Sha256
 
-STAGES = ("prepare", "train", "evaluate", "export", "judge", "decide")
 StageName = Literal["prepare", "train", "evaluate", "export", "judge", "decide"]
+
+STAGE_INPUTS: dict[StageName, tuple[StageName, ...]] = {
+    "prepare": (),
+    "train": ("prepare",),
+    "evaluate": ("prepare", "train"),
+    "export": ("prepare", "train", "evaluate"),
+    "judge": ("train", "evaluate", "export"),
+    "decide": ("train", "evaluate", "export", "judge"),
+}
+"""Whose records each stage reads, in pipeline order."""
+
+_BODY = ("lane.kind", "lane.data", "lane.model", "lane.optimizer", "lane.trainer", "lane.inputs", "seed", "hardware")
+
+STAGE_PARAMS: dict[StageName, tuple[str, ...]] = {
+    "prepare": ("lane.kind", "lane.data"),
+    "train": _BODY,
+    "evaluate": _BODY,
+    "export": (*_BODY, "lane.gates"),
+    "judge": ("lane.kind", "lane.gates"),
+    "decide": (*_BODY, "lane.search_space", "agents", "llm"),
+}
+"""Which keys of the composed configuration each stage may see. DVC tracks the same ones.
+
+`budget.compute_hours_max` is read by train but tracked by nobody: raising a ceiling must not train again.
+"""
+
+STAGES: tuple[StageName, ...] = tuple(STAGE_INPUTS)
 
 
 class Artifact(Contract):

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from enum import StrEnum
 
+from pydantic import model_validator
+
 from interlock.contracts.base import Contract
 from interlock.contracts.gate import Severity
 from interlock.errors import ExitCode
@@ -32,6 +34,43 @@ def worst(verdicts: Iterable[Verdict]) -> Verdict:
     return max(verdicts, key=_ORDER.index, default=Verdict.BLOCKED)
 
 
+class Cause(StrEnum):
+    """Why a gate could not be judged."""
+
+    MISSING = "missing"
+    """Nothing is measured under that name."""
+    MISNAMED = "misnamed"
+    """The measurement found there carries another name."""
+    NO_VALUE = "no_value"
+    """It was tried and gave no value, or a value that is not finite."""
+    UNIT = "unit"
+    """It is in another unit than the gate or the baseline."""
+    TOO_FEW = "too_few"
+    """It has fewer items than the gate asks for."""
+    OUT_OF_RANGE = "out_of_range"
+    """A value or a score that cannot be."""
+    NO_INTERVAL = "no_interval"
+    """The gate asks for confidence and there are no per-item scores to give it."""
+    SCORES_MISSING = "scores_missing"
+    """Per-item scores are stated and were not found."""
+    SCORES_INVALID = "scores_invalid"
+    """Per-item scores that are not one finite number per item."""
+    SCORES_DISAGREE = "scores_disagree"
+    """Per-item scores that do not give the stated value or number of items."""
+    DUPLICATE_ITEMS = "duplicate_items"
+    """An item is counted more than once."""
+    ITEMS_DIFFER = "items_differ"
+    """Metric and baseline were not measured on the same items."""
+    SPLIT_DIFFERS = "split_differs"
+    """Metric and baseline come from different or unknown splits."""
+    EVALUATOR_DIFFERS = "evaluator_differs"
+    """Metric and baseline were measured by different or unknown code."""
+    NOT_COMPARABLE = "not_comparable"
+    """A comparison that says nothing: with itself, or of numbers that are no means."""
+    NOT_A_CHECK = "not_a_check"
+    """A yes/no gate found something that is neither yes nor no."""
+
+
 class GateResult(Contract):
     """What the judge found for one gate."""
 
@@ -43,10 +82,12 @@ class GateResult(Contract):
     """Severity of the gate; only `block` and `halt` rows decide the verdict."""
     verdict: Verdict
     """What the gate says."""
+    cause: Cause | None = None
+    """Why it is blocked; None for every other verdict."""
     observed: float | None
     """The estimate (for a baseline gate the mean difference); None when there is none."""
     bound: float | None
-    """The one-sided confidence bound that was compared; None for a plain comparison."""
+    """The one-sided confidence bound that a pass needs on the right side; None for a plain comparison or no bound."""
     other_bound: float | None = None
     """The bound on the other side, which separates fail from inconclusive."""
     target: float | None
@@ -57,6 +98,8 @@ class GateResult(Contract):
     """Unit of observed, bounds and target."""
     n: int | None
     """Number of items; None when unknown."""
+    n_needed: int | None = None
+    """Items that would decide an inconclusive gate (power 0.8 if the estimate is true); None when no number would."""
     method: str
     """Name of the interval method, e.g. `wilson`; `plain` without one."""
     reason: str
@@ -65,6 +108,19 @@ class GateResult(Contract):
     """Pointer to the measurement; empty when it is missing."""
     on_failure: str = ""
     """The gate's advice, repeated for reports."""
+
+    @model_validator(mode="after")
+    def _says_why(self) -> "GateResult":
+        if (self.verdict is Verdict.BLOCKED) != (self.cause is not None):
+            raise ValueError(f"{self.gate}: a blocked gate states its cause, and no other does")
+        if self.verdict is Verdict.PASS and self.observed is None:
+            raise ValueError(f"{self.gate}: nothing was observed, so it cannot pass")
+        return self
+
+
+def fold(rows: Iterable[GateResult]) -> Verdict:
+    """The verdict of all blocking and halting rows; advisory rows never count, and no rows at all are `blocked`."""
+    return worst(row.verdict for row in rows if row.severity != "advise")
 
 
 class Judgement(Contract):
@@ -84,3 +140,9 @@ class Judgement(Contract):
     """Digest of the gate specifications."""
     measurements_sha256: str
     """Digest of the measurements."""
+
+    @model_validator(mode="after")
+    def _is_folded(self) -> "Judgement":
+        if self.verdict is not fold(self.rows):
+            raise ValueError(f"the rows fold to {fold(self.rows)}, not to {self.verdict}")
+        return self

@@ -18,6 +18,11 @@ def lane_kinds() -> tuple[str, ...]:
     return tuple(sorted({*BUILT_IN, *(point.name for point in entry_points(group=ENTRY_POINT_GROUP))}))
 
 
+def plugin_kinds() -> tuple[str, ...]:
+    """Names of the lanes that other installed packages offer, sorted."""
+    return tuple(kind for kind in lane_kinds() if kind not in BUILT_IN)
+
+
 def find_lane(kind: str) -> LaneSpec:
     """The lane of that name; built-in names cannot be taken over. Raises UsageError with the nearest name."""
     if kind in BUILT_IN:
@@ -27,13 +32,19 @@ def find_lane(kind: str) -> LaneSpec:
             return _checked(point.load(), kind)
     near = difflib.get_close_matches(kind, lane_kinds(), n=1)
     raise UsageError(
-        "no such lane", key="lane.kind", value=kind,
+        "no such lane",
+        key="lane.kind",
+        value=kind,
         hint=f"{f'did you mean {near[0]}? ' if near else ''}known lanes: {', '.join(lane_kinds())}",
     )
 
 
 def _checked(spec: object, kind: str) -> LaneSpec:
     if not isinstance(spec, LaneSpec) or spec.kind != kind:
-        raise UsageError("its entry point is not a LaneSpec of that name", key="lane.kind", value=kind,
-                         hint=f"the entry point in group {ENTRY_POINT_GROUP} must name a LaneSpec with kind={kind!r}")
+        raise UsageError(
+            "its entry point is not a LaneSpec of that name",
+            key="lane.kind",
+            value=kind,
+            hint=f"the entry point in group {ENTRY_POINT_GROUP} must name a LaneSpec with kind={kind!r}",
+        )
     return spec

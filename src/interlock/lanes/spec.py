@@ -103,6 +103,12 @@ class LaneSpec:
     export: str
     package: str
     """Python package whose files are this lane's code."""
+    measurements: tuple[str, ...] = ()
+    """Names that the lane measures; gates that name another one are refused. Empty: not checked."""
+    inputs: tuple[str, ...] = ()
+    """Names of the inputs that `lane.inputs` may set."""
+    conf: str | None = None
+    """Hydra search path of the lane's YAML groups, e.g. `pkg://my_lane.conf`; None for the built-in ones."""
     metrics: tuple[str, ...] = ("evaluate/metrics.json",)
     """JSON files that DVC shows as metrics, under the lane's folder."""
     plots: tuple[Plot, ...] = ()

@@ -39,6 +39,8 @@ def verify_files(folder: Path, artifacts: dict[str, Artifact]) -> None:
             raise ProvenanceError("file is missing", path=path, hint="run the stage again: dvc repro")
         if path.stat().st_size != artifact.size_bytes or sha256_file(path) != artifact.sha256:
             raise ProvenanceError(
-                "file differs from its recorded digest", path=path, value=artifact.sha256,
+                "file differs from its recorded digest",
+                path=path,
+                value=artifact.sha256,
                 hint="it was changed after it was written; restore it with dvc checkout or run the stage again",
             )

@@ -1,0 +1,13 @@
+"""DVC stage `evaluate`: `python pipelines/evaluate.py LANE`. The work stands in `interlock.stages.evaluate`."""
+
+import sys
+from pathlib import Path
+
+WORKSPACE = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(WORKSPACE / "src"))  # this checkout's code, also inside a temporary experiment folder
+
+from interlock.stages.entry import stage_main  # noqa: E402
+from interlock.stages.evaluate import run  # noqa: E402
+
+if __name__ == "__main__":
+    sys.exit(stage_main(run, workspace=WORKSPACE))

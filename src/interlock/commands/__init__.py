@@ -1,0 +1,1 @@
+"""What the commands of the command line do; `interlock.cli` names them and imports them when they run."""

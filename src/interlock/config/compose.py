@@ -1,0 +1,203 @@
+"""Compose one lane's configuration from `conf/` and overrides with Hydra, and know which file set which key.
+
+The only module that talks to Hydra's composition. It returns plain dicts; `interlock.config.validate` decides whether
+they are a valid experiment. Does not write files (`interlock.config.files`) and does not run sweeps (`interlock run`).
+"""
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.object_type import ObjectType
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from interlock.config import plugins
+from interlock.errors import ConfigError, Fault
+
+ROOT = "config"
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One file that took part in a composition."""
+
+    file: Path
+    """The YAML file."""
+    package: str
+    """Dotted place where its content landed; empty for the root."""
+
+
+@dataclass(frozen=True)
+class Composition:
+    """A composed but not yet validated configuration."""
+
+    values: dict[str, Any]
+    """Resolved plain values; `???` where a mandatory one is missing."""
+    layers: tuple[Layer, ...]
+    """Files in the order in which they were merged; later ones win."""
+    overrides: tuple[str, ...]
+    """Overrides as given."""
+    groups: Mapping[str, tuple[str, ...]]
+    """Option names of every configuration group."""
+
+    def source_of(self, key: str) -> str:
+        """Say which override or file set the dotted key; empty when none did."""
+        for text in reversed(self.overrides):
+            name = text.lstrip("+~").split("=", 1)[0]
+            if name not in self.groups and (key == name or key.startswith(f"{name}.")):
+                return f"override {text}"
+        for layer in reversed(self.layers):
+            if _holds(layer, key):
+                return str(layer.file)
+        return ""
+
+
+def compose_lane(conf: Path, overrides: Sequence[str] = ()) -> Composition:
+    """Compose `conf/config.yaml` with Hydra overrides, e.g. `["lane=query_tower", "seed=2"]`.
+
+    Raises ConfigError naming the override, the nearest group, option or key, and what is allowed.
+    """
+    with _hydra(conf):
+        groups = _groups()
+        _refuse_unknown_groups(overrides, groups)
+        try:
+            tree = compose(ROOT, overrides=[_forced(text, groups) for text in overrides])
+            layers = _layers(conf, [_forced(text, groups) for text in overrides])
+        except (HydraException, OmegaConfBaseException) as error:
+            raise _refusal(str(error)) from error
+    return Composition(_resolved(tree), layers, tuple(overrides), groups)
+
+
+def lane_names(conf: Path) -> tuple[str, ...]:
+    """Names of the lanes that `conf/lane` and installed lane packages offer."""
+    with _hydra(conf):
+        return tuple(sorted(GlobalHydra.instance().config_loader().get_group_options("lane")))
+
+
+def first_values(overrides: Sequence[str]) -> list[str]:
+    """Replace each sweep (`lr=1e-3,3e-4`) by its first value, so that a whole sweep can be checked before it starts."""
+    plain = []
+    for text in overrides:
+        override = _parse(text)
+        if override.is_sweep_override():
+            first = next(iter(override.sweep_string_iterator()))
+            text = f"{text.split('=', 1)[0]}={first}"
+        plain.append(text)
+    return plain
+
+
+@contextmanager
+def _hydra(conf: Path) -> Iterator[None]:
+    if not (conf / f"{ROOT}.yaml").is_file():
+        raise ConfigError(
+            [Fault(key="conf", problem="there is no configuration here", value=str(conf / f"{ROOT}.yaml"))],
+            hint="run the command in the root of an Interlock project",
+        )
+    plugins.register()
+    # hydra.main, when it is running us, holds the global instance; put it back when done.
+    outer = GlobalHydra.instance().hydra
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(conf.resolve()), version_base="1.3"):
+            yield
+    finally:
+        GlobalHydra.instance().hydra = outer
+
+
+def _groups() -> dict[str, tuple[str, ...]]:
+    loader = GlobalHydra.instance().config_loader()
+    return {
+        name: tuple(loader.get_group_options(name))
+        for name in loader.list_groups("")
+        if loader.get_group_options(name, ObjectType.CONFIG) and name != "hydra"
+    }
+
+
+def _parse(text: str) -> Override:
+    try:
+        return OverridesParser.create().parse_override(text)
+    except HydraException as error:
+        key = text.split("=", 1)[0]
+        problem = f"is not an override of the form key=value: {str(error).splitlines()[0]}"
+        raise ConfigError(
+            [Fault(key=key, problem=problem, value=text, source="command line or params.yaml")], subject="override"
+        ) from error
+
+
+def _forced(text: str, groups: Mapping[str, Any]) -> str:
+    """Let unknown keys through Hydra, so that the contract names every wrong one at once with its nearest name."""
+    override = _parse(text)
+    key = override.key_or_group
+    plain = not (override.is_add() or override.is_delete() or override.is_force_add())
+    return f"++{text}" if plain and key not in groups and "/" not in key and not key.startswith("hydra.") else text
+
+
+def _refuse_unknown_groups(overrides: Sequence[str], groups: Mapping[str, tuple[str, ...]]) -> None:
+    if any("hydra.searchpath" in text for text in overrides):
+        return  # more options may come from there; Hydra itself refuses the unknown ones
+    faults = []
+    for text in overrides:
+        override = _parse(text)
+        key, value = override.key_or_group, override.value()
+        if key in groups and not override.is_delete() and isinstance(value, str) and value not in groups[key]:
+            faults.append(
+                Fault(
+                    key=key,
+                    problem="there is no such choice",
+                    value=value,
+                    source=f"override {text}",
+                    allowed=groups[key],
+                    nearest=nearest(value, groups[key]),
+                )
+            )
+    if faults:
+        raise ConfigError(faults)
+
+
+def nearest(name: str, names: Sequence[str]) -> str:
+    """The most similar of `names`, or an empty string when none is similar."""
+    return next(iter(difflib.get_close_matches(name, names, n=1, cutoff=0.5)), "")
+
+
+def _layers(conf: Path, overrides: list[str]) -> tuple[Layer, ...]:
+    loader = GlobalHydra.instance().config_loader()
+    found = loader.compute_defaults_list(ROOT, overrides, run_mode=RunMode.RUN)
+    files = ((conf / f"{item.config_path}.yaml", item.package or "") for item in found.defaults if item.config_path)
+    return tuple(Layer(file, package) for file, package in files if file.is_file())
+
+
+def _holds(layer: Layer, key: str) -> bool:
+    if layer.package and not key.startswith(f"{layer.package}."):
+        return False
+    node = yaml.safe_load(layer.file.read_text()) or {}
+    for part in key.removeprefix(f"{layer.package}." if layer.package else "").split("."):
+        if not isinstance(node, dict) or part not in node:
+            return False
+        node = node[part]
+    return True
+
+
+def _resolved(tree: DictConfig) -> dict[str, Any]:
+    try:
+        values = OmegaConf.to_container(tree, resolve=True, throw_on_missing=False)
+    except OmegaConfBaseException as error:
+        key = str(getattr(error, "full_key", "") or "configuration")
+        raise ConfigError([Fault(key=key, problem=str(error).splitlines()[0], has_value=False)]) from error
+    assert isinstance(values, dict)
+    return {str(key): value for key, value in values.items() if key != "hydra"}
+
+
+def _refusal(text: str) -> ConfigError:
+    head, *rest = [line for line in text.splitlines() if line.strip()]
+    return ConfigError([Fault(key="conf", problem=head, has_value=False, source="; ".join(rest[:2]))])

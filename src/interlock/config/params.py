@@ -1,0 +1,156 @@
+"""`params.yaml`, the short file a person edits, and `params/<lane>.yaml`, the canonical result of composing.
+
+`compose_workspace` validates every lane before `write_composed` writes the first byte, so a failing compose leaves the
+last good files in place. Stages read the composed files through `interlock.stages.frame`, never this module.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from interlock.config.compose import compose_lane, lane_names, nearest
+from interlock.config.validate import validate
+from interlock.contracts.experiment import Experiment
+from interlock.errors import ConfigError, Fault
+from interlock.provenance.canonical import plain
+from interlock.provenance.files import write_atomic
+
+PARAMS = "params.yaml"
+COMPOSED = "params"
+_RESERVED = frozenset({"null", "true", "false", "nan", "inf"})
+_KEYS = ("experiment", "lanes", "overrides", "lane_overrides")
+
+
+def compose_workspace(workspace: Path) -> dict[str, Experiment]:
+    """Compose and validate every lane of `params.yaml`. Raises one ConfigError with the faults of all lanes."""
+    params = read_params(workspace / PARAMS)
+    experiments, faults = {}, []
+    for lane in params["lanes"]:
+        try:
+            composition = compose_lane(workspace / "conf", lane_overrides(params, lane))
+            experiments[lane] = validate(composition, subject=f"lane {lane}")
+        except ConfigError as error:
+            faults += [fault for fault in error.faults if fault not in faults]
+    if faults:
+        raise ConfigError(faults, subject=f"{PARAMS} with conf/", hint="interlock explain KEY shows a key's meaning")
+    return experiments
+
+
+def lane_overrides(params: Mapping[str, Any], lane: str) -> list[str]:
+    """The Hydra overrides that stand for one lane of `params.yaml`; the lane's own ones come last and win."""
+    return [
+        f"lane={lane}",
+        f"experiment={spell(params['experiment'])}",
+        *flatten(params["overrides"]),
+        *flatten(params["lane_overrides"].get(lane, {})),
+    ]
+
+
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """Spell a nested mapping as Hydra overrides: `{lane: {optimizer: {lr: 0.1}}}` -> `["lane.optimizer.lr=0.1"]`."""
+    return list(_flat(tree, prefix))
+
+
+def _flat(tree: Mapping[str, Any], prefix: str) -> Iterator[str]:
+    for name, value in tree.items():
+        if isinstance(value, Mapping) and value:
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}={spell(value)}"
+
+
+def spell(value: Any) -> str:
+    """Write a value in Hydra's override grammar; strings are quoted, so that `1e3` stays a string."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true" if value else "false"
+        case int() | float():
+            return repr(value)
+        case list() | tuple():
+            return f"[{','.join(spell(item) for item in value)}]"
+        case Mapping():
+            return f"{{{','.join(f'{key}: {spell(item)}' for key, item in value.items())}}}"
+        case _:
+            text = str(value).replace("\\", "\\\\").replace("'", "\\'")
+            return text if text.isidentifier() and text.lower() not in _RESERVED else f"'{text}'"
+
+
+def read_params(path: Path) -> dict[str, Any]:
+    """Read `params.yaml`; raises ConfigError naming unknown keys, missing lanes and wrong types."""
+    try:
+        values = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
+    except (OSError, yaml.YAMLError, OmegaConfBaseException) as error:
+        fault = Fault(key=PARAMS, problem=f"cannot be read: {' '.join(str(error).split())}", has_value=False)
+        raise ConfigError([fault], subject=str(path)) from error
+    faults = list(_params_faults(values, path))
+    if faults or not isinstance(values, dict):
+        raise ConfigError(faults, subject=str(path))
+    return {"overrides": {}, "lane_overrides": {}, **{str(key): value for key, value in values.items()}}
+
+
+def _params_faults(values: Any, path: Path) -> Iterator[Fault]:
+    if not isinstance(values, dict):
+        yield Fault(key=PARAMS, problem="must be a mapping", value=values, allowed=_KEYS)
+        return
+    for key in values:
+        if key not in _KEYS:
+            yield Fault(
+                key=str(key),
+                problem="is not a key of params.yaml",
+                value=values[key],
+                source=str(path),
+                allowed=_KEYS,
+                nearest=nearest(str(key), _KEYS),
+            )
+    if not isinstance(values.get("experiment"), str):
+        yield Fault(key="experiment", problem="must name a file of conf/experiment", value=values.get("experiment"))
+    lanes, known = values.get("lanes"), lane_names(path.parent / "conf")
+    if not isinstance(lanes, list) or not lanes:
+        yield Fault(key="lanes", problem="must list at least one lane", value=lanes, allowed=known)
+        return
+    for lane in [*lanes, *(values.get("lane_overrides") or {})]:
+        if lane not in known:
+            yield Fault(
+                key="lanes",
+                problem="there is no such lane in conf/lane",
+                value=lane,
+                source=str(path),
+                allowed=known,
+                nearest=nearest(str(lane), known),
+            )
+    for lane in values.get("lane_overrides") or {}:
+        if lane in known and lane not in lanes:
+            yield Fault(
+                key=f"lane_overrides.{lane}",
+                problem="overrides a lane that `lanes` does not run",
+                has_value=False,
+                source=str(path),
+                allowed=tuple(lanes),
+            )
+
+
+def composed_path(folder: Path, lane: str) -> Path:
+    """Where the composed configuration of a lane stands under a workspace."""
+    return folder / COMPOSED / f"{lane}.yaml"
+
+
+def composed_text(experiment: Experiment) -> str:
+    """The canonical YAML of an experiment: sorted keys, floats in one spelling."""
+    return yaml.safe_dump(plain(experiment), sort_keys=True, allow_unicode=True, default_flow_style=False, width=120)
+
+
+def write_composed(folder: Path, experiments: Mapping[str, Experiment]) -> list[str]:
+    """Write `params/<lane>.yaml` for each lane whose text changed; returns the names of those lanes."""
+    changed = []
+    for lane, experiment in experiments.items():
+        path, text = composed_path(folder, lane), composed_text(experiment)
+        if not path.is_file() or path.read_text() != text:
+            write_atomic(path, text)
+            changed.append(lane)
+    return changed

@@ -1,0 +1,111 @@
+"""Render `dvc.yaml` from the composed configuration, and refuse to run when the committed one no longer fits.
+
+One compose stage, then six stages per lane. The code dependencies of a stage are its import closure, from the same
+function that gives its code digest. Later stages depend on the *records* of earlier ones, which hold the digests of
+everything else, so that logs and durations never make anything run again.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from interlock.config.params import COMPOSED
+from interlock.contracts.experiment import Experiment
+from interlock.contracts.stage import STAGE_INPUTS, STAGE_PARAMS, STAGES, StageName
+from interlock.errors import ConfigError, Fault
+from interlock.lanes.catalog import find_lane
+from interlock.lanes.spec import LaneSpec
+from interlock.provenance.closure import import_closure
+from interlock.provenance.environment import LOCK_FILE
+from interlock.provenance.files import write_atomic
+from interlock.stages.code import stage_code
+
+DVC_FILE = "dvc.yaml"
+_HEADER = "# Rendered by `interlock pipeline render` from conf/ and params.yaml; edit those instead.\n"
+
+
+def render(workspace: Path, experiments: Mapping[str, Experiment]) -> str:
+    """The text of `dvc.yaml` for these lanes."""
+    document: dict[str, Any] = {
+        "stages": {"compose": _compose_stage(workspace, experiments)},
+        "metrics": [],
+        "plots": [],
+    }
+    for lane, experiment in experiments.items():
+        spec = find_lane(experiment.lane.kind)
+        for stage in STAGES:
+            document["stages"][f"{lane}-{stage}"] = _lane_stage(workspace, lane, stage, spec, experiment)
+        folder = f"artifacts/lanes/{lane}"
+        document["metrics"] += [f"{folder}/{name}" for name in spec.metrics]
+        document["plots"] += [
+            {f"{folder}/{plot.file}": {"x": plot.x, "y": list(plot.y), "title": f"{lane}: {plot.title}"}}
+            for plot in spec.plots
+        ]
+    return _HEADER + yaml.safe_dump(document, sort_keys=False, width=120)
+
+
+def write_rendered(workspace: Path, experiments: Mapping[str, Experiment]) -> bool:
+    """Write `dvc.yaml` if its text changed; returns whether it did."""
+    path, text = workspace / DVC_FILE, render(workspace, experiments)
+    if path.is_file() and path.read_text() == text:
+        return False
+    write_atomic(path, text)
+    return True
+
+
+def require_rendered(workspace: Path, experiments: Mapping[str, Experiment]) -> None:
+    """Raise ConfigError when `dvc.yaml` differs from what the configuration and the code ask for."""
+    path = workspace / DVC_FILE
+    committed = yaml.safe_load(path.read_text()) if path.is_file() else {}
+    wanted = yaml.safe_load(render(workspace, experiments))
+    if committed == wanted:
+        return
+    stages = {**committed.get("stages", {}), **wanted["stages"]}
+    stale = [name for name in stages if committed.get("stages", {}).get(name) != wanted["stages"].get(name)]
+    fault = Fault(
+        key=DVC_FILE,
+        has_value=False,
+        source=str(path),
+        problem=f"no longer fits conf/, params.yaml or the imports ({', '.join(stale) or 'metrics or plots'})",
+    )
+    raise ConfigError([fault], subject=DVC_FILE, hint="interlock pipeline render")
+
+
+def _compose_stage(workspace: Path, experiments: Mapping[str, Experiment]) -> dict[str, Any]:
+    specs = [find_lane(experiment.lane.kind) for experiment in experiments.values()]
+    roots = [str(workspace / "pipelines" / "compose.py"), *(spec.config.partition(":")[0] for spec in specs)]
+    code = import_closure(roots, source_root=workspace / "src")
+    return {
+        "cmd": "python pipelines/compose.py",
+        "deps": sorted({"conf", *_relative(workspace, code)}),
+        "params": ["experiment", "lanes", "overrides", "lane_overrides"],
+        # Kept while composing, so that a refused configuration leaves the last good files in place.
+        "outs": [{f"{COMPOSED}/{lane}.yaml": {"persist": True}} for lane in experiments],
+    }
+
+
+def _lane_stage(workspace: Path, lane: str, stage: StageName, spec: LaneSpec, experiment: Experiment) -> dict[str, Any]:
+    records = [f"artifacts/lanes/{lane}/{name}/record.json" for name in STAGE_INPUTS[stage]]
+    sources = _external(workspace, experiment) if stage == "prepare" else []
+    code = _relative(workspace, stage_code(stage, spec, workspace))
+    return {
+        "cmd": f"python pipelines/{stage}.py {lane}",
+        "deps": [*records, *sources, LOCK_FILE, *code],
+        "params": [{f"{COMPOSED}/{lane}.yaml": list(STAGE_PARAMS[stage])}],
+        "outs": [f"artifacts/lanes/{lane}/{stage}"],
+    }
+
+
+def _external(workspace: Path, experiment: Experiment) -> list[str]:
+    """Files and folders outside the project's code that the lane's data is read from."""
+    data: Any = getattr(experiment.lane, "data", None)
+    paths: list[Path] = data.source_paths(workspace) if hasattr(data, "source_paths") else []
+    return sorted(os.path.relpath(path, workspace) for path in paths)
+
+
+def _relative(workspace: Path, files: tuple[Path, ...]) -> list[str]:
+    """Paths inside the project; a plug-in's files belong to the environment, which the lock's digest covers."""
+    return sorted(path.relative_to(workspace).as_posix() for path in files if path.is_relative_to(workspace))

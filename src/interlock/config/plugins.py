@@ -1,0 +1,24 @@
+"""Let installed lane packages bring their own YAML: their `conf` joins Hydra's search path."""
+
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.plugins import Plugins
+from hydra.plugins.search_path_plugin import SearchPathPlugin
+
+from interlock.lanes.catalog import find_lane, plugin_kinds
+
+
+class LaneSearchPath(SearchPathPlugin):
+    """Appends the search path that each installed lane names."""
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        """Called by Hydra before composing."""
+        for kind in plugin_kinds():
+            path = find_lane(kind).conf
+            if path:
+                search_path.append(provider=f"interlock-{kind}", path=path)
+
+
+def register() -> None:
+    """Tell Hydra; safe to repeat."""
+    if LaneSearchPath not in Plugins.instance().discover(SearchPathPlugin):
+        Plugins.instance().register(LaneSearchPath)

@@ -1,0 +1,137 @@
+"""Reads documentation out of installed packages: files by their installation record, docstrings by `ast`.
+
+Nothing is imported or executed. What a package computes at run time (docstrings assigned or templated in code) and
+what stands in compiled modules is not seen.
+"""
+
+import ast
+import hashlib
+import re
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import Distribution, PackageNotFoundError, PackagePath, distribution
+from pathlib import PurePosixPath
+
+from interlock.errors import DataError
+from interlock.lanes.retrieval.datasets.card import Source
+
+SKIPPED_FOLDERS = frozenset(
+    "test tests testing _testing _vendor vendor vendored _vendored vendored_packages _vendored_packages third_party "
+    "extern externals deprecated _deprecated".split()
+)
+"""Folders whose files are not the package's own current documentation."""
+
+
+@dataclass(frozen=True, order=True)
+class Docstring:
+    """One docstring; orders by where it stands, not by when it was read."""
+
+    package: str
+    """Normalised distribution name."""
+    module: str
+    """Dotted module name."""
+    name: str
+    """Qualified name inside the module, empty for the module itself; `#2` marks the second of a name."""
+    text: str
+    """The text with its indentation removed."""
+
+    @property
+    def identifier(self) -> str:
+        """Unique over all packages that can be installed together, e.g. `torch.nn.modules.linear:Linear.forward`."""
+        return f"{self.module}:{self.name}" if self.name else self.module
+
+
+def normalised_name(package: str) -> str:
+    """A distribution name in the form in which all its spellings are equal (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", package).lower()
+
+
+def find_package(package: str) -> Distribution:
+    """The installed distribution. Raises DataError when it is missing or has no record of its files."""
+    try:
+        found = distribution(package)
+    except PackageNotFoundError:
+        raise DataError(
+            "the package is not installed", key="lane.data.packages", value=package,
+            hint="install the locked dependencies (make .venv), or take it out of the list",
+        ) from None
+    if found.files is None:
+        raise DataError(
+            "the package was installed without a record of its files", key="lane.data.packages", value=package,
+            hint="install it with pip, or take it out of the list",
+        )
+    return found
+
+
+def describe_package(found: Distribution) -> Source:
+    """Name, version and stated licence."""
+    stated = found.metadata.get("License-Expression") or found.metadata.get("License") or ""
+    classifiers = [line.rpartition(" :: ")[2] for line in found.metadata.get_all("Classifier") or ()
+                   if line.startswith("License :: ")]
+    licence = stated if stated and "\n" not in stated and len(stated) < 80 else ", ".join(sorted(classifiers))
+    return Source(name=normalised_name(found.metadata["Name"]), version=found.version, licence=licence)
+
+
+def source_files(found: Distribution) -> list[PackagePath]:
+    """The package's own `.py` files in an order that is fixed by their names but mixes its parts.
+
+    The order makes a reader that stops early take modules from all over the package.
+    """
+    ours = [file for file in found.files or () if _is_documentation(file)]
+    return sorted(ours, key=lambda file: hashlib.sha256(file.as_posix().encode()).digest())
+
+
+def read_docstrings(package: str, file: PackagePath) -> list[Docstring]:
+    """Every docstring of one file. Raises DataError when it cannot be read, ValueError when it cannot be parsed."""
+    data = _read(package, file)
+    if b'"""' not in data and b"'''" not in data:
+        return []  # parsing is what costs; a docstring of several paragraphs needs triple quotes
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # invalid escapes in other people's strings
+        try:
+            tree = ast.parse(data)
+        except (SyntaxError, ValueError, RecursionError) as error:
+            raise ValueError(f"{file}: {error}") from None
+    module = _module_name(file)
+    seen: dict[str, int] = {}
+    result = []
+    for name, text in _walk(tree, ""):
+        seen[name] = seen.get(name, 0) + 1
+        unique = name if seen[name] == 1 else f"{name}#{seen[name]}"
+        result.append(Docstring(package, module, unique, text))
+    return result
+
+
+def _is_documentation(file: PurePosixPath) -> bool:
+    if file.suffix != ".py" or ".." in file.parts or SKIPPED_FOLDERS & set(file.parts[:-1]):
+        return False
+    return not file.name.startswith(("test_", "conftest"))
+
+
+def _read(package: str, file: PackagePath) -> bytes:
+    try:
+        return file.read_binary()
+    except OSError as error:
+        raise DataError(
+            f"a file of the package cannot be read: {error.strerror}", path=str(file), key="lane.data.packages",
+            value=package, hint=f"the installation is damaged: pip install --force-reinstall {package}",
+        ) from None
+
+
+def _module_name(file: PurePosixPath) -> str:
+    parts = file.with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _walk(node: ast.AST, prefix: str) -> Iterator[tuple[str, str]]:
+    """Yield (qualified name, docstring) of everything a reader could look up, in source order."""
+    if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+        name = getattr(node, "name", "")
+        prefix = f"{prefix}.{name}" if prefix else name
+        if text := ast.get_docstring(node):
+            yield prefix, text
+    elif not isinstance(node, ast.If | ast.Try | ast.With | ast.ExceptHandler):
+        return
+    for child in ast.iter_child_nodes(node):
+        yield from _walk(child, prefix)

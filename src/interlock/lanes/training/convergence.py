@@ -1,0 +1,81 @@
+"""Has a training converged, or is it stalled? Pure functions over the loss of each epoch; no torch, no files.
+
+The loss is smoothed by a trailing mean over a third of the window. All changes are taken relative to the first
+epoch's loss: a contrastive loss that falls from 5 to 0.05 has settled long before its *relative* change gets small.
+Does not judge quality: a converged model may still fail every gate.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from interlock.lanes.training.config import ConvergenceRule
+
+STALLED_ABOVE = 0.9
+"""A run is only stalled while its loss is above this share of the initial one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Convergence:
+    """The answer and one sentence with the numbers in it."""
+
+    converged: bool
+    reason: str
+
+
+def judge_convergence(losses: Sequence[float], rule: ConvergenceRule, *, early_stopped: bool) -> Convergence:
+    """Judge the mean training loss of each epoch, oldest first.
+
+    Not finite, too short and rising block before anything else; then early stopping, the threshold and a flat window
+    each suffice; what is left is still improving, which blocks with the advice to raise the epochs.
+    """
+    if not losses or not all(math.isfinite(loss) for loss in losses):
+        return _no("no training loss was recorded" if not losses else "the training loss is not finite")
+    if len(losses) < 2:
+        return _under_threshold(losses[-1], rule) or _no("one epoch shows no trend: raise epochs")
+    window, start, end = _window(losses, rule)
+    limit = rule.tolerance * _scale(losses)
+    span = f"over the last {window} epochs ({start:.4g} -> {end:.4g}, tolerance {limit:.3g})"
+    if end - start > limit:
+        return _no(f"training loss is rising {span}: lower the learning rate")
+    if early_stopped:
+        return Convergence(converged=True, reason=f"early stopping ended the run after {len(losses)} epochs")
+    if under := _under_threshold(end, rule):
+        return under
+    if start - end < limit:
+        return Convergence(converged=True, reason=f"training loss is flat {span}")
+    return _no(f"training loss is still improving {span}: raise epochs")
+
+
+def is_stalled(losses: Sequence[float], rule: ConvergenceRule) -> bool:
+    """True when a whole window after the first epoch brought no loss under the first one, all above 90 % of it."""
+    if len(losses) <= rule.window_epochs:
+        return False
+    first, recent = losses[0], losses[-rule.window_epochs :]
+    floor = first - (1 - STALLED_ABOVE) * abs(first)
+    return min(recent) >= first and min(recent) > floor
+
+
+def _window(losses: Sequence[float], rule: ConvergenceRule) -> tuple[int, float, float]:
+    window = min(rule.window_epochs, len(losses) // 2)
+    width = max(1, window // 3)
+    before, last = losses[: len(losses) - window], losses[-width:]
+    return window, _mean(before[-width:]), _mean(last)
+
+
+def _scale(losses: Sequence[float]) -> float:
+    return max(abs(losses[0]), math.ulp(1.0))
+
+
+def _mean(values: Sequence[float]) -> float:
+    return math.fsum(values) / len(values)
+
+
+def _under_threshold(loss: float, rule: ConvergenceRule) -> Convergence | None:
+    if rule.loss_under is None or loss >= rule.loss_under:
+        return None
+    return Convergence(converged=True, reason=f"training loss {loss:.4g} is under {rule.loss_under:g}")
+
+
+def _no(reason: str) -> Convergence:
+    return Convergence(converged=False, reason=reason)

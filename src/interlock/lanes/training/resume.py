@@ -1,0 +1,147 @@
+"""Exact resume: after any number of kills the weights are the bits of an uninterrupted run.
+
+Nothing random is stored. The order of examples is a function of (seed, epoch) and the generators a function of
+(seed, global step), so a state needs only to say how many batches of which epoch are done. Does not cover gradient
+accumulation or several processes; where states are kept is `states`' business.
+"""
+
+import hashlib
+import random
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
+
+import lightning as L
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import Callback
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+
+def derived_seed(seed: int, *labels: object) -> int:
+    """A 32-bit seed for one use: BLAKE2b over `seed/label/label...`; equal on every machine."""
+    text = "/".join(str(part) for part in (seed, *labels))
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=4).digest(), "little")
+
+
+def seed_all(seed: int) -> None:
+    """Seed torch, numpy's legacy generator and `random`; 0 <= seed < 2**32."""
+    torch.manual_seed(seed)
+    np.random.seed(seed)  # noqa: NPY002 - third-party code draws from the legacy generator
+    random.seed(seed)
+
+
+class StepSeed(Callback):
+    """Seeds every generator from (seed, global step) before each batch."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+
+    def on_train_batch_start(self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int) -> None:
+        """Called by Lightning."""
+        seed_all(derived_seed(self._seed, "step", trainer.global_step))
+
+
+class EpochSampler(Sampler[int]):
+    """All indices 0..n-1 in an order that depends on (seed, epoch) alone.
+
+    `skip` indices are left out of the first epoch that is iterated: those were seen before the kill. `len()` stays n,
+    so that the number of batches per epoch, and with it every schedule, is that of the uninterrupted run.
+    """
+
+    def __init__(self, n: int, seed: int, *, epoch: int = 0, skip: int = 0) -> None:
+        self._n, self._seed, self._epoch, self._skip = n, seed, epoch, skip
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by Lightning before each epoch."""
+        self._epoch = epoch
+
+    def __len__(self) -> int:
+        return self._n
+
+    def __iter__(self) -> Iterator[int]:
+        generator = torch.Generator().manual_seed(derived_seed(self._seed, "epoch", self._epoch))
+        order: list[int] = torch.randperm(self._n, generator=generator).tolist()
+        skip, self._skip = self._skip, 0
+        yield from order[skip:]
+
+
+class BatchedExamples(Protocol):
+    """Examples that are fetched a batch at a time; torch's loader calls `__getitems__` with the batch's indices."""
+
+    def __len__(self) -> int:
+        """Number of examples."""
+        ...
+
+    def __getitems__(self, indices: Sequence[int]) -> Any:
+        """One ready batch of the examples at `indices`."""
+        ...
+
+
+class ResumableData(L.LightningDataModule):
+    """Training and validation batches whose position can be saved and restored.
+
+    A last incomplete training batch is dropped when there is a full one: a contrastive loss with fewer negatives is on
+    another scale. Validation goes through its examples in order and keeps every batch of at least 2.
+    """
+
+    def __init__(
+        self, train: BatchedExamples, validation: BatchedExamples, *, batch_size: int, seed: int, num_workers: int = 0
+    ) -> None:
+        super().__init__()
+        self._train, self._validation = train, validation
+        self._batch_size, self._seed, self._num_workers = batch_size, seed, num_workers
+        self._start = (0, 0)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimiser steps of one pass."""
+        return max(1, len(self._train) // self._batch_size)
+
+    def state_dict(self) -> dict[str, int]:
+        """Position for the next batch. `current.ready`, not `.completed`: the latter lags inside batch-end hooks."""
+        assert self.trainer is not None
+        epoch = self.trainer.fit_loop.epoch_progress.current.ready
+        batches = self.trainer.fit_loop.epoch_loop.batch_progress
+        if batches.is_last_batch:
+            return {"epoch": epoch, "batch": 0}
+        return {"epoch": epoch - 1, "batch": batches.current.ready}
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        """Reaches the sampler before the loader's iterator exists: workers prefetch."""
+        self._start = (state_dict["epoch"], state_dict["batch"])
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        """Called by Lightning once."""
+        epoch, batch = self._start
+        sampler = EpochSampler(len(self._train), self._seed, epoch=epoch, skip=batch * self._batch_size)
+        return self._loader(self._train, sampler, drop_last=len(self._train) >= self._batch_size)
+
+    def val_dataloader(self) -> DataLoader[Any]:
+        """Called by Lightning once."""
+        drop_last = len(self._validation) > self._batch_size and len(self._validation) % self._batch_size < 2
+        return self._loader(self._validation, range(len(self._validation)), drop_last=drop_last)
+
+    def _loader(self, examples: BatchedExamples, sampler: Any, *, drop_last: bool) -> DataLoader[Any]:
+        dataset: Dataset[Any] = _Fetched(examples)
+        return DataLoader(
+            dataset, self._batch_size, sampler=sampler, drop_last=drop_last, num_workers=self._num_workers,
+            collate_fn=_already_a_batch,
+        )
+
+
+class _Fetched(Dataset[Any]):
+    def __init__(self, examples: BatchedExamples) -> None:
+        self._examples = examples
+
+    def __len__(self) -> int:
+        return len(self._examples)
+
+    def __getitems__(self, indices: list[int]) -> Any:
+        return self._examples.__getitems__(indices)
+
+    def __getitem__(self, index: int) -> Any:
+        return self._examples.__getitems__([index])
+
+
+def _already_a_batch(batch: Any) -> Any:
+    return batch

@@ -1,0 +1,60 @@
+"""Why a training ends before its time: Ctrl-C, SIGTERM, or the ceiling on its hours.
+
+Nothing stops in the middle of a step. A first signal only leaves a note that is read at the next step boundary, where
+a state is saved; a second one interrupts at once and the last saved state counts.
+"""
+
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+from interlock.errors import StageError
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Halt(Exception):  # noqa: N818 - control flow between a callback and the loop, not a fault
+    """Raised at a step boundary after a state was saved; `outcome` is what the loop raises instead."""
+
+    def __init__(self, outcome: BaseException) -> None:
+        super().__init__(str(outcome))
+        self.outcome = outcome
+
+
+class StopRequests:
+    """Collects reasons to stop. As a context manager it takes over SIGINT and SIGTERM in the main thread."""
+
+    def __init__(self, *, hours_max: float, clock: Callable[[], float]) -> None:
+        """`clock` gives seconds and never goes back; the ceiling counts from here."""
+        self._hours_max, self._clock, self._started_s = hours_max, clock, clock()
+        self._signal: int | None = None
+        self._previous: dict[int, Any] = {}
+
+    def pending(self) -> BaseException | None:
+        """What should be raised once a state is saved; None to go on."""
+        if self._signal is not None:
+            return KeyboardInterrupt(f"training was interrupted by {signal.Signals(self._signal).name}; it resumes")
+        hours = (self._clock() - self._started_s) / 3600
+        if hours <= self._hours_max:
+            return None
+        return StageError(
+            f"training used {hours:.3g} hours, over its ceiling; a resumable state is saved",
+            key="budget.compute_hours_max", value=self._hours_max,
+            hint="raise budget.compute_hours_max (the run id stays the same) and start again: it goes on where it stopped",
+        )
+
+    def __enter__(self) -> "StopRequests":
+        if threading.current_thread() is threading.main_thread():
+            self._previous = {number: signal.signal(number, self._note) for number in _SIGNALS}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, _: FrameType | None) -> None:
+        if self._signal is not None:
+            raise KeyboardInterrupt
+        self._signal = number

@@ -1,0 +1,33 @@
+"""How numbers are written for people: few digits, always the unit, `-` where there is none."""
+
+import math
+
+_SUFFIX = {"ms": " ms", "s": " s", "min": " min", "nats": " nats"}
+
+
+def figure(value: float | None, unit: str = "") -> str:
+    """Write a number with three significant decimals for ratios and cosines, and its unit where it has a sign."""
+    if value is None:
+        return "-"
+    if not math.isfinite(value):
+        return "none" if math.isinf(value) else "NaN"
+    if unit == "bool":
+        return "yes" if value else "no"
+    if unit == "count":
+        return f"{value:,.0f}"
+    digits = 3 if abs(value) < 100 else 1
+    return f"{value:.{digits}f}{_SUFFIX.get(unit, '')}"
+
+
+def interval(low: float | None, high: float | None, unit: str = "") -> str:
+    """Write an interval as `0.581 .. 0.640`; empty when there is none."""
+    if low is None or high is None or low == high:
+        return ""
+    return f"{figure(low)} .. {figure(high, unit)}"
+
+
+def markdown_table(header: tuple[str, ...], rows: list[tuple[str, ...]], *, right: tuple[int, ...] = ()) -> str:
+    """A Markdown table; `right` names the columns that are aligned to the right. Pipes in cells are escaped."""
+    marks = ["---:" if index in right else "---" for index in range(len(header))]
+    lines = [header, tuple(marks), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in line) + " |" for line in lines)

@@ -1,0 +1,24 @@
+"""Which files are the code of a stage: one function gives both its DVC dependencies and its code digest."""
+
+from pathlib import Path
+
+from interlock.contracts.stage import StageName
+from interlock.lanes.spec import LaneSpec
+from interlock.provenance.closure import import_closure
+
+
+def stage_code(stage: StageName, spec: LaneSpec, workspace: Path) -> tuple[Path, ...]:
+    """Every file of this project (and of a plug-in lane's package) that can run in the stage, sorted.
+
+    The roots are the stage's script and, for the stages that are the lane's own, the lane's function and its
+    configuration model; imports are followed from there.
+    """
+    roots = [str(workspace / "pipelines" / f"{stage}.py"), _module(spec.config)]
+    if stage in ("prepare", "train", "evaluate", "export"):
+        roots.append(_module(getattr(spec, stage)))
+    packages = ("interlock", spec.package.split(".", 1)[0])
+    return import_closure(roots, source_root=workspace / "src", packages=tuple(dict.fromkeys(packages)))
+
+
+def _module(dotted: str) -> str:
+    return dotted.partition(":")[0]

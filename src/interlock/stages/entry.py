@@ -1,0 +1,49 @@
+"""How a stage script ends: one clear message and a documented exit code, whatever happened."""
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+from interlock.errors import ExitCode, InterlockError
+from interlock.stages.frame import Place
+from interlock.stages.progress import terminal_progress
+
+
+def stage_main(run: Callable[..., object], *, workspace: Path) -> int:
+    """Run a stage for the lane named on the command line; returns the exit code."""
+    parser = argparse.ArgumentParser(description=sys.modules["__main__"].__doc__)
+    parser.add_argument("lane", help="name of the lane, as in params.yaml")
+    lane = parser.parse_args().lane
+    return guarded(lambda: run(Place.of_workspace(workspace, lane), progress=terminal_progress()))
+
+
+def guarded(action: Callable[[], object]) -> int:
+    """Run `action`, print errors as sentences, and return the exit code. SIGTERM counts as an interruption."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        action()
+    except InterlockError as error:
+        print(f"ERROR: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted: finished stages are kept, the next run resumes", file=sys.stderr)
+        return ExitCode.INTERRUPTED
+    except OSError as error:
+        print(f"ERROR: {_explained(error)}", file=sys.stderr)
+        return ExitCode.ERROR
+    return ExitCode.PASS
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _explained(error: OSError) -> str:
+    where = error.filename or "a file"
+    name = os.strerror(error.errno) if error.errno else str(error)
+    hint = "free space or make the folder writable, then run again; nothing half-written is used"
+    return f"{where}: {name}\n  way out: {hint}"

@@ -1,0 +1,216 @@
+"""The frame around every stage: what is checked before it, what is written after it, the same for every lane.
+
+    read params -> verify upstream records -> lock -> open attempt -> WORK -> digest files -> record.json (last)
+
+The work itself is a function passed in, so that the import closure of one stage holds no other stage. A folder without
+`record.json` is unfinished and is never read. Does not know DVC: DVC, the sweep runner and tests call it alike.
+"""
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from interlock.contracts.stage import STAGE_INPUTS, STAGE_PARAMS, Observations, StageName, StageRecord
+from interlock.errors import StageError
+from interlock.lanes.catalog import find_lane
+from interlock.lanes.spec import LaneSpec, Progress, StageOutcome
+from interlock.provenance import attempts
+from interlock.provenance.canonical import sha256_json
+from interlock.provenance.closure import code_digest
+from interlock.provenance.digest import describe_files, files_under, sha256_file, verify_files
+from interlock.provenance.environment import git_state, host_name, lock_digest
+from interlock.provenance.files import write_json
+from interlock.provenance.workspace import interlock_home, require_workspace_code
+from interlock.stages.code import stage_code
+
+RECORD = "record.json"
+OBSERVATIONS = "observations.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where a lane runs."""
+
+    workspace: Path
+    """Root of the project: code, conf, relative data paths."""
+    folder: Path
+    """Folder of the lane; each stage has a folder of its own below it."""
+    params: Path
+    """The composed configuration, `params/<lane>.yaml`."""
+    lane: str
+    """Name of the lane."""
+
+    @classmethod
+    def of_workspace(cls, workspace: Path, lane: str) -> "Place":
+        """The place where DVC runs a lane."""
+        folder = workspace / "artifacts" / "lanes" / lane
+        return cls(workspace=workspace, folder=folder, params=workspace / "params" / f"{lane}.yaml", lane=lane)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frame:
+    """What the work of a stage gets to see."""
+
+    place: Place
+    spec: LaneSpec
+    stage: StageName
+    params: Mapping[str, Any]
+    """The keys of the configuration that this stage may see, nested as in the file."""
+    lane: Mapping[str, Any]
+    """All of `lane.*`, to validate the lane's body as a whole; only what is in `params` may be used."""
+    ceilings: Mapping[str, Any]
+    """`budget.*`: read, never tracked."""
+    folder: Path
+    """Empty output folder."""
+    inputs: Mapping[str, Path]
+    records: Mapping[str, StageRecord]
+    run_id: str | None
+    code_sha256: str
+    lock_sha256: str
+    state: Path
+    progress: Progress
+
+
+Work = Callable[[Frame], StageOutcome]
+Identify = Callable[[Frame], str | None]
+
+
+def run_stage(stage: StageName, place: Place, work: Work, *, progress: Progress, identify: Identify) -> StageRecord:
+    """Run one stage and return its record; raises StageError and the work's own errors, leaving no record behind."""
+    require_workspace_code(place.workspace)
+    config = read_composed(place.params)
+    spec = find_lane(str(config.get("lane", {}).get("kind")))
+    home, folder = interlock_home(place.workspace), place.folder / stage
+    records = {name: load_record(place.folder / name, verify=True) for name in STAGE_INPUTS[stage]}
+    files = stage_code(stage, spec, place.workspace)
+    draft = Frame(
+        place=place,
+        spec=spec,
+        stage=stage,
+        params=select(config, STAGE_PARAMS[stage]),
+        lane=config["lane"],
+        ceilings=config.get("budget", {}),
+        folder=folder,
+        inputs={name: place.folder / name for name in records},
+        records=records,
+        run_id=None,
+        code_sha256=code_digest(files, place.workspace),
+        lock_sha256=lock_digest(place.workspace),
+        state=home / "state",
+        progress=progress,
+    )
+    run_id = identify(draft)
+    state = attempts.state_folder(home, run_id) if run_id else home / "state" / "shared"
+    frame = Frame(**{**vars(draft), "run_id": run_id, "state": state})
+    params_sha256 = sha256_json(frame.params)
+    with (
+        attempts.run_lock(home, str(folder.resolve())),
+        attempts.run_lock(home, run_id or str(folder.resolve()) + "/shared"),
+        attempts.attempt(home, lane=place.lane, stage=stage, run_id=run_id, params_sha256=params_sha256) as attempt,
+    ):
+        return _execute(frame, work, attempt.id)
+
+
+def _execute(frame: Frame, work: Work, attempt: str) -> StageRecord:
+    _empty(frame.folder)
+    started, clock = datetime.now(UTC), time.monotonic()
+    outcome = work(frame)
+    names = [name for name in files_under(frame.folder) if name not in (RECORD, OBSERVATIONS)]
+    volatile = tuple(sorted(outcome.volatile_files))
+    commit, dirty = git_state(frame.place.workspace)
+    write_json(
+        frame.folder / OBSERVATIONS,
+        Observations(
+            attempt=attempt,
+            started_at=started.isoformat(timespec="seconds"),
+            duration_s=round(time.monotonic() - clock, 3),
+            host=host_name(),
+            git_commit=commit,
+            git_dirty=dirty,
+            volatile_artifacts=describe_files(frame.folder, volatile),
+            facts=dict(outcome.volatile_facts),
+        ),
+    )
+    record = StageRecord(
+        stage=frame.stage,
+        lane=frame.place.lane,
+        status=outcome.status,
+        reason=outcome.reason,
+        run_id=frame.run_id,
+        params_sha256=sha256_json(frame.params),
+        code_sha256=frame.code_sha256,
+        lock_sha256=frame.lock_sha256,
+        inputs={name: sha256_file(path / RECORD) for name, path in frame.inputs.items()},
+        artifacts=describe_files(frame.folder, set(names) - set(volatile)),
+        volatile=volatile,
+        facts=dict(outcome.facts),
+    )
+    write_json(frame.folder / RECORD, record)
+    return record
+
+
+def _empty(folder: Path) -> None:
+    """Remove what an earlier execution left, the record first; the folder itself may be a link and stays."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / RECORD).unlink(missing_ok=True)
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def run_of_train(frame: Frame) -> str | None:
+    """The run id that train gave; later stages read it and never compute it."""
+    return frame.records["train"].run_id
+
+
+def load_record(folder: Path, *, verify: bool = False) -> StageRecord:
+    """Read a finished stage's record; with `verify` also compare every file. Raises StageError, ProvenanceError."""
+    path = folder / RECORD
+    if not path.is_file():
+        raise StageError("this stage has not finished: it has no record", path=path, hint="run the pipeline: dvc repro")
+    try:
+        record = StageRecord.model_validate_json(path.read_text())
+    except ValidationError as error:
+        raise StageError(
+            f"the record is not valid: {error.errors()[0]['msg']}", path=path, hint=f"delete {folder} and run dvc repro"
+        ) from error
+    if verify:
+        verify_files(folder, record.artifacts)
+    return record
+
+
+def read_composed(path: Path) -> dict[str, Any]:
+    """Read `params/<lane>.yaml`. Raises StageError when it is missing or not a mapping."""
+    try:
+        # Safe although YAML 1.1 reads `1e-4` as text: the compose stage writes floats in one spelling.
+        values = yaml.load(path.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (OSError, yaml.YAMLError) as error:
+        raise StageError(
+            f"the composed configuration cannot be read: {error}", path=path, hint="run interlock compose"
+        ) from error
+    if not isinstance(values, dict):
+        raise StageError("the composed configuration is not a mapping", path=path, hint="run interlock compose")
+    return values
+
+
+def select(config: Mapping[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
+    """Keep only the dotted `keys`, nested as they were; a key that is missing is left out."""
+    chosen: dict[str, Any] = {}
+    for key in keys:
+        source, target = config, chosen
+        *parents, last = key.split(".")
+        for part in parents:
+            source, target = source.get(part, {}), target.setdefault(part, {})
+        if last in source:
+            target[last] = source[last]
+    return json.loads(json.dumps(chosen))  # type: ignore[no-any-return]

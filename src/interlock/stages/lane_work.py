@@ -1,0 +1,38 @@
+"""Call the lane's own function for a stage, showing it exactly the configuration that the stage may see."""
+
+import json
+
+from pydantic import TypeAdapter
+
+from interlock.contracts.hardware import CpuTarget, Hardware
+from interlock.contracts.lane import LaneBody
+from interlock.lanes.spec import StageJob, StageOutcome
+from interlock.stages.frame import Frame
+
+
+def lane_work(frame: Frame) -> StageOutcome:
+    """Build the lane's job from the frame and run it."""
+    hardware = frame.params.get("hardware")
+    job = StageJob(
+        lane=_visible_body(frame),
+        seed=frame.params.get("seed", 0),
+        hardware=TypeAdapter(Hardware).validate_python(hardware) if hardware else CpuTarget(kind="cpu"),
+        folder=frame.folder,
+        workspace=frame.place.workspace,
+        inputs=frame.inputs,
+        records=frame.records,
+        state=frame.state,
+        run_id=frame.run_id,
+        evaluator_sha256=frame.code_sha256,
+        compute_hours_max=float(frame.ceilings.get("compute_hours_max", float("inf"))),
+        progress=frame.progress,
+    )
+    return frame.spec.stage_function(frame.stage)(job)
+
+
+def _visible_body(frame: Frame) -> LaneBody:
+    """The lane's body with only the tracked keys: reading another one fails instead of going stale unnoticed."""
+    model = frame.spec.body_model()
+    known = {name: value for name, value in frame.lane.items() if name in model.model_fields}
+    whole = model.model_validate_json(json.dumps(known))
+    return model.model_construct(**{name: getattr(whole, name) for name in frame.params["lane"] if name in known})

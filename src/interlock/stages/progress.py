@@ -1,0 +1,64 @@
+"""Progress that reads well everywhere: a bar in a terminal, a line every few seconds in a log or under `dvc repro`."""
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+from interlock.lanes.spec import Progress
+
+Item = TypeVar("Item")
+
+_LINE_EVERY_S = 5.0
+
+
+class Silent:
+    """Says nothing; for tests and library use."""
+
+    def track(self, items: Iterable[Item], description: str, total: int | None = None) -> Iterable[Item]:
+        """Pass the items through."""
+        return items
+
+    def message(self, text: str) -> None:
+        """Say nothing."""
+
+
+class Lines:
+    """Writes plain lines to stderr, at most one every five seconds per loop; safe where nobody watches."""
+
+    def track(self, items: Iterable[Item], description: str, total: int | None = None) -> Iterator[Item]:
+        """Pass the items through, saying how far they are."""
+        started = said = time.monotonic()
+        for count, item in enumerate(items, start=1):
+            yield item
+            now = time.monotonic()
+            if now - said >= _LINE_EVERY_S:
+                said = now
+                self.message(f"{description}: {_how_far(count, total, now - started)}")
+
+    def message(self, text: str) -> None:
+        """Write one line."""
+        print(text, file=sys.stderr, flush=True)
+
+
+class Bars(Lines):
+    """Draws a bar with the time left."""
+
+    def track(self, items: Iterable[Item], description: str, total: int | None = None) -> Iterator[Item]:
+        """Pass the items through under a bar."""
+        from rich.console import Console
+        from rich.progress import track
+
+        yield from track(items, description, total=total, console=Console(stderr=True), transient=True)
+
+
+def terminal_progress() -> Progress:
+    """Bars where a person watches, lines elsewhere."""
+    return Bars() if sys.stderr.isatty() else Lines()
+
+
+def _how_far(count: int, total: int | None, elapsed_s: float) -> str:
+    if not total:
+        return f"{count:,} after {elapsed_s:.0f} s"
+    left_s = elapsed_s / count * (total - count)
+    return f"{count:,}/{total:,} ({count / total:.0%}), about {left_s:.0f} s left"

@@ -1,0 +1,20 @@
+"""Stage export: the estimate as JSON, read back."""
+
+import json
+
+from safetensors.numpy import load_file
+
+from interlock.lanes.retrieval.scores import Subject, Value, write_measurements
+from interlock.lanes.spec import StageJob, StageOutcome
+from interlock.provenance.files import write_json
+
+
+def export(job: StageJob) -> StageOutcome:
+    """Write model.json and check that it loads."""
+    mean = float(load_file(job.inputs["train"] / "model.safetensors")["mean"][0])
+    write_json(job.folder / "model.json", {"mean": mean})
+    loads = json.loads((job.folder / "model.json").read_text()) == {"mean": mean}
+    assert job.run_id
+    subject = Subject(folder=job.folder, stage="export", run_id=job.run_id, evaluator_sha256=job.evaluator_sha256)
+    write_measurements(subject, [Value(name="loads", value=float(loads), unit="bool")])
+    return StageOutcome()
