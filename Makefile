@@ -37,12 +37,13 @@ test-all: check ## the same with the slow tests
 	@$(PYTEST) -n $(WORKERS) --dist loadfile -m 'not network' tests/unit tests/guards
 	@$(PYTEST) -m 'not network' tests/pipeline
 
-check: setup-dev ## style, types, layers, spelling
+check: setup-dev ## style, types, layers, spelling, secrets
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/codespell
+	@[ ! -e .git ] || git ls-files -z | xargs -0 $(BIN)/detect-secrets-hook --baseline .secrets.baseline
 
 bench: setup-dev ## measure and write benchmarks/results/
 	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done

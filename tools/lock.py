@@ -2,9 +2,9 @@
 
 pip resolves into nothing (a dry run), so no package is installed. Versions already locked are kept unless `--upgrade`
 is given. The lock names versions only: no index, no hash, no local version. So pip takes the CPU build of torch where
-the machine's indexes offer one (`2.13.0+cpu` satisfies `==2.13.0` and ranks higher), and torch itself asks for its CUDA
-libraries where they do not; those are never locked. Does not cover platforms: the lock is resolved for this one, and what
-another platform needs on top is resolved by pip there.
+the machine's indexes offer one (`2.13.0+cpu` satisfies `==2.13.0` and ranks higher), and torch itself asks for its
+CUDA libraries where they do not; those are never locked. Does not cover platforms: the lock is resolved for this one,
+and what another platform needs on top is resolved by pip there.
 """
 
 import argparse
@@ -56,10 +56,16 @@ def read_lock(path: Path) -> dict[str, str]:
     return dict(line.split("==") for line in lines if line)
 
 
+def write_lock(path: Path, *, purpose: str, pins: dict[str, str]) -> None:
+    """Write one lock file under its header."""
+    path.write_text(HEADER.format(what=purpose, name=path.name) + as_lines(pins), encoding="utf-8")
+    print(f"{path.name}: {len(pins)} packages")
+
+
 def main() -> None:
     """Resolve both closures, the development one under the versions of the runtime one, and write both files."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--upgrade", action="store_true", help="take the newest versions instead of keeping the locked ones")
+    parser = argparse.ArgumentParser(description="Write requirements.lock and requirements-dev.lock.")
+    parser.add_argument("--upgrade", action="store_true", help="take the newest versions instead of the locked ones")
     keep = not parser.parse_args().upgrade
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     wanted = list(project["dependencies"])
@@ -67,9 +73,8 @@ def main() -> None:
     for extra in DEV_EXTRAS:
         wanted += project["optional-dependencies"][extra]
     dev = resolve(wanted, {**(read_lock(DEV) if keep else {}), **runtime})
-    RUNTIME.write_text(HEADER.format(what="everything Interlock runs with", name=RUNTIME.name) + as_lines(runtime), encoding="utf-8")
-    DEV.write_text(HEADER.format(what="the above plus tests and benchmarks", name=DEV.name) + as_lines(dev), encoding="utf-8")
-    print(f"{RUNTIME.name}: {len(runtime)} packages; {DEV.name}: {len(dev)} packages")
+    write_lock(RUNTIME, purpose="everything Interlock runs with", pins=runtime)
+    write_lock(DEV, purpose="everything Interlock runs, is tested and is measured with", pins=dev)
 
 
 if __name__ == "__main__":

@@ -108,9 +108,9 @@ def judge(
 @app.command(epilog="Example: interlock status --json")
 def status(as_json: Json = False) -> None:
     """Show each lane's verdict with the reason for every gate; exits with the verdict's code."""
-    from interlock.commands import records
+    from interlock.commands import status as command
 
-    raise typer.Exit(records.status(_workspace(), as_json=as_json))
+    raise typer.Exit(command.status(_workspace(), as_json=as_json))
 
 
 @app.command(epilog="Example: interlock sync")

@@ -65,4 +65,4 @@ def render(workspace: Path, *, check: bool) -> None:
 
 
 def _relative(source: str, workspace: Path) -> str:
-    return source.replace(f"{workspace}/", "") or "(default of the contract)"
+    return source.replace(f"{workspace}/", "") or "nowhere: the contract's default"

@@ -74,7 +74,7 @@ def _job(tree: DictConfig) -> None:
 def _run_job(tree: DictConfig, lane: str, overrides: tuple[str, ...]) -> dict[str, Any]:
     workspace = Path(os.environ[_WORKSPACE])
     values: Any = OmegaConf.to_container(tree, resolve=True)
-    experiment = validate(Composition(values, (), overrides, {}), subject=f"lane {lane}")
+    experiment = validate(Composition(values, tuple, overrides, {}), subject=f"lane {lane}")
     place = work_place(workspace, lane=lane, composed=composed_text(experiment))
     run_lane(place, progress=terminal_progress())
     sync_lane(place.folder, workspace=workspace, home=interlock_home(workspace))

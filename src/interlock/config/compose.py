@@ -5,9 +5,11 @@ they are a valid experiment. Does not write files (`interlock.config.files`) and
 """
 
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +46,8 @@ class Composition:
 
     values: dict[str, Any]
     """Resolved plain values; `???` where a mandatory one is missing."""
-    layers: tuple[Layer, ...]
-    """Files in the order in which they were merged; later ones win."""
+    layers: Callable[[], tuple[Layer, ...]]
+    """Gives the files in the order in which they were merged (later ones win); found out only when asked."""
     overrides: tuple[str, ...]
     """Overrides as given."""
     groups: Mapping[str, tuple[str, ...]]
@@ -57,7 +59,7 @@ class Composition:
             name = text.lstrip("+~").split("=", 1)[0]
             if name not in self.groups and (key == name or key.startswith(f"{name}.")):
                 return f"override {text}"
-        for layer in reversed(self.layers):
+        for layer in reversed(self.layers()):
             if _holds(layer, key):
                 return str(layer.file)
         return ""
@@ -71,12 +73,12 @@ def compose_lane(conf: Path, overrides: Sequence[str] = ()) -> Composition:
     with _hydra(conf):
         groups = _groups()
         _refuse_unknown_groups(overrides, groups)
+        forced = [_forced(text, groups) for text in overrides]
         try:
-            tree = compose(ROOT, overrides=[_forced(text, groups) for text in overrides])
-            layers = _layers(conf, [_forced(text, groups) for text in overrides])
+            tree = compose(ROOT, overrides=forced)
         except (HydraException, OmegaConfBaseException) as error:
             raise _refusal(str(error)) from error
-    return Composition(_resolved(tree), layers, tuple(overrides), groups)
+    return Composition(_resolved(tree), cache(lambda: _layers(conf, forced)), tuple(overrides), groups)
 
 
 def lane_names(conf: Path) -> tuple[str, ...]:
@@ -116,12 +118,10 @@ def _hydra(conf: Path) -> Iterator[None]:
 
 
 def _groups() -> dict[str, tuple[str, ...]]:
-    loader = GlobalHydra.instance().config_loader()
-    return {
-        name: tuple(loader.get_group_options(name))
-        for name in loader.list_groups("")
-        if loader.get_group_options(name, ObjectType.CONFIG) and name != "hydra"
-    }
+    # The loader's own get_group_options reads all of conf/ again for every call.
+    repository: Any = GlobalHydra.instance().config_loader().repository  # type: ignore[attr-defined]
+    names = set(repository.get_group_options("", ObjectType.GROUP)) - {"hydra"}
+    return {name: tuple(repository.get_group_options(name, ObjectType.CONFIG)) for name in sorted(names)}
 
 
 def _parse(text: str) -> Override:
@@ -171,10 +171,28 @@ def nearest(name: str, names: Sequence[str]) -> str:
 
 
 def _layers(conf: Path, overrides: list[str]) -> tuple[Layer, ...]:
-    loader = GlobalHydra.instance().config_loader()
-    found = loader.compute_defaults_list(ROOT, overrides, run_mode=RunMode.RUN)
-    files = ((conf / f"{item.config_path}.yaml", item.package or "") for item in found.defaults if item.config_path)
-    return tuple(Layer(file, package) for file, package in files if file.is_file())
+    """The files behind the composition; Hydra's own (under `hydra`) set nothing of ours."""
+    with _hydra(conf):
+        loader = GlobalHydra.instance().config_loader()
+        found = loader.compute_defaults_list(ROOT, overrides, run_mode=RunMode.RUN).defaults
+        folders = [folder for source in loader.get_sources() if (folder := _folder(source)) is not None]
+    named = [(item.config_path, item.package or "") for item in found if item.config_path]
+    layers = []
+    for name, package in named:
+        files = [file for folder in folders if (file := folder / f"{name}.yaml").is_file()]
+        if files and not name.startswith("hydra/"):
+            layers.append(Layer(files[0], package))
+    return tuple(layers)
+
+
+def _folder(source: Any) -> Path | None:
+    """Where a search-path entry keeps its files: `file://` or an importable package, `pkg://`."""
+    if source.scheme() == "file":
+        return Path(source.path)
+    if source.scheme() == "pkg" and source.path:
+        spec = find_spec(source.path)
+        return Path(next(iter(spec.submodule_search_locations))) if spec and spec.submodule_search_locations else None
+    return None
 
 
 def _holds(layer: Layer, key: str) -> bool:

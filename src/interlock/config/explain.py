@@ -74,7 +74,7 @@ def doors(key: str, text: str) -> dict[str, str]:
 
 
 def _group(composition: Composition, group: str, lane: str) -> Explanation:
-    chosen = [layer.file for layer in composition.layers if layer.file.parent.name == group]
+    chosen = [layer.file for layer in composition.layers() if layer.file.parent.name == group]
     option = chosen[-1].stem if chosen else ""
     spelled = doors(group, option)
     spelled["experiment file"] = f"conf/experiment/NAME.yaml: defaults: [override /{group}: {option}]"

@@ -4,6 +4,7 @@
 last good files in place. Stages read the composed files through `interlock.stages.frame`, never this module.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -77,8 +78,15 @@ def spell(value: Any) -> str:
         case Mapping():
             return f"{{{','.join(f'{key}: {spell(item)}' for key, item in value.items())}}}"
         case _:
-            text = str(value).replace("\\", "\\\\").replace("'", "\\'")
-            return text if text.isidentifier() and text.lower() not in _RESERVED else f"'{text}'"
+            return _quoted(str(value))
+
+
+def _quoted(text: str) -> str:
+    if text.isascii() and text.isidentifier() and text.lower() not in _RESERVED:
+        return text
+    # In Hydra's grammar a backslash escapes a quote, and itself only right before one.
+    escaped = re.sub(r"(\\*)('|$)", lambda match: match[1] * 2 + ("\\'" if match[2] else ""), text)
+    return f"'{escaped}'"
 
 
 def read_params(path: Path) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """Render `dvc.yaml` from the composed configuration, and refuse to run when the committed one no longer fits.
 
 One compose stage, then six stages per lane. The code dependencies of a stage are its import closure, from the same
-function that gives its code digest. Later stages depend on the *records* of earlier ones, which hold the digests of
-everything else, so that logs and durations never make anything run again.
+function that gives its code digest. Later stages depend on the `outputs.json` of earlier ones, which holds the digests
+of all they hand over, so that logs, durations and a rerun with the same result never make anything run again.
 """
 
 import os
@@ -77,7 +77,8 @@ def require_rendered(workspace: Path, experiments: Mapping[str, Experiment]) -> 
 def _compose_stage(workspace: Path, experiments: Mapping[str, Experiment]) -> dict[str, Any]:
     specs = [find_lane(experiment.lane.kind) for experiment in experiments.values()]
     roots = [str(workspace / "pipelines" / "compose.py"), *(spec.config.partition(":")[0] for spec in specs)]
-    code = import_closure(roots, source_root=workspace / "src")
+    packages = dict.fromkeys(("interlock", *(spec.top_package for spec in specs)))
+    code = import_closure(roots, source_root=workspace / "src", packages=tuple(packages))
     return {
         "cmd": "python pipelines/compose.py",
         "deps": sorted({"conf", *_relative(workspace, code)}),
@@ -88,12 +89,12 @@ def _compose_stage(workspace: Path, experiments: Mapping[str, Experiment]) -> di
 
 
 def _lane_stage(workspace: Path, lane: str, stage: StageName, spec: LaneSpec, experiment: Experiment) -> dict[str, Any]:
-    records = [f"artifacts/lanes/{lane}/{name}/record.json" for name in STAGE_INPUTS[stage]]
+    handed = [f"artifacts/lanes/{lane}/{name}/outputs.json" for name in STAGE_INPUTS[stage]]
     sources = _external(workspace, experiment) if stage == "prepare" else []
     code = _relative(workspace, stage_code(stage, spec, workspace))
     return {
         "cmd": f"python pipelines/{stage}.py {lane}",
-        "deps": [*records, *sources, LOCK_FILE, *code],
+        "deps": [*handed, *sources, LOCK_FILE, *code],
         "params": [{f"{COMPOSED}/{lane}.yaml": list(STAGE_PARAMS[stage])}],
         "outs": [f"artifacts/lanes/{lane}/{stage}"],
     }

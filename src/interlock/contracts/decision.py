@@ -124,7 +124,7 @@ class Decision(Contract):
     """What to do."""
     reasons: Annotated[tuple[Statement, ...], Field(min_length=1)]
     """Why."""
-    proposed_overrides: dict[str, Number] = {}
+    proposed_overrides: dict[str, Number] = Field(default_factory=dict)
     """New values by configuration key; only with `retrain`, only inside the search space."""
     risks: tuple[Statement, ...] = ()
     """What may go wrong, or what the action leaves open."""
@@ -138,7 +138,7 @@ class Decision(Contract):
     @model_validator(mode="after")
     def _accepts_only_a_pass(self) -> "Decision":
         if self.action is LaneAction.ACCEPT and self.verdict is not Verdict.PASS:
-            raise ValueError(f"a verdict of {self.verdict} cannot be accepted; change the gate in conf/ and judge again")
+            raise ValueError(f"{self.verdict} cannot be accepted; change the gate in conf/, visibly, and judge again")
         if self.proposed_overrides and self.action is not LaneAction.RETRAIN:
             raise ValueError(f"overrides belong to retrain, not to {self.action}")
         return self

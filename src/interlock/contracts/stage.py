@@ -65,18 +65,25 @@ class StageRecord(Contract):
     """Identity of the run; None in prepare, which many runs share."""
     params_sha256: Sha256
     """Digest of the configuration that this stage read."""
+    params: dict[str, JsonValue] = {}
+    """That configuration itself, so that the archive does not depend on files that are composed again."""
     code_sha256: Sha256
     """Digest of the stage's import closure."""
     lock_sha256: Sha256
     """Digest of the locked dependencies."""
     inputs: dict[str, Sha256]
-    """Digest of each upstream record by stage name."""
+    """Digest of the `outputs.json` of each upstream stage."""
     artifacts: dict[str, Artifact]
     """Every reproducible file of the folder by relative path."""
     volatile: tuple[str, ...] = ()
     """Files whose bytes may differ between executions (logs with timestamps)."""
     facts: dict[str, JsonValue] = {}
     """Reproducible facts of the lane, e.g. epochs completed."""
+
+    def outputs(self) -> dict[str, JsonValue]:
+        """What the stage hands over, without how it came about: the content of `outputs.json`."""
+        kept = {"stage", "lane", "status", "reason", "run_id", "artifacts", "facts"}
+        return self.model_dump(mode="json", include=kept)
 
 
 class Observations(Contract):
@@ -94,6 +101,8 @@ class Observations(Contract):
     """Commit of the workspace; None without git."""
     git_dirty: bool | None
     """True when tracked files differ from the commit."""
+    environment: dict[str, str] = {}
+    """Versions and machine of this execution, as `interlock.provenance.environment` tells them."""
     volatile_artifacts: dict[str, Artifact] = {}
     """Digests of the volatile files of this execution."""
     facts: dict[str, JsonValue] = {}

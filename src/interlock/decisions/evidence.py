@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from interlock.contracts.decision import Evidence, Number, Statement
+from interlock.contracts.stage import STAGES
 from interlock.contracts.verdict import GateResult, Judgement
 from interlock.errors import DecisionError, Fault
 
@@ -39,6 +40,8 @@ def gather(
         found += _row_evidence(index, row)
     for name, value in facts.items():
         stage, _, fact = name.partition(".")
+        if stage not in STAGES:  # a fact must not pass for a row of the judge
+            raise DecisionError([Fault(key=name, problem="is no fact of a stage", value=value, allowed=STAGES)])
         found.append(Evidence(id=name, value=value, pointer=f"{stage}/record.json#/facts/{fact}"))
     found += [Evidence(id=f"search.{key}", value=value, pointer=f"params#/{key}") for key, value in current.items()]
     found.append(Evidence(id="lineage.attempts", value=attempts, pointer="registry#/attempts"))

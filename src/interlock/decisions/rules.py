@@ -2,10 +2,10 @@
 
     pass          accept
     inconclusive  gather_more, if some number of items would decide; else escalate
-    fail          retrain with the first rule of RULES that fits the evidence and can still move something; else escalate
+    fail          retrain by the first of RULES that fits the evidence and can still move something; else escalate
     blocked       repair, if every cause is one that running again can mend; else escalate
 
-From `max_attempts` judged runs on, whatever is not a pass goes to a person. A retrain changes one thing at a time (the
+From `max_attempts` judged runs on, a fail or a block goes to a person. A retrain changes one thing at a time (the
 attempt number picks where in the rule's list to begin), so that the next verdict says what the change did.
 """
 
@@ -40,6 +40,10 @@ REPAIRABLE = frozenset({
 })
 """Causes that evaluating again can mend: a file is gone, damaged or older than its neighbour. The others are faults of
 the data, the configuration or the code, which give the same again."""
+
+
+_RETRIEVAL = ("*r_at_*", "*recall*", "*ndcg*", "*mrr*")
+_FIT = ("*loss_final", "accuracy*", "f1*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +81,7 @@ RULES: tuple[Rule, ...] = (
         advice="the loss does not fall: change the learning rate, then the batch size",
     ),
     Rule(
-        metrics=("*",), fact=("train.overfitting", True),
+        metrics=(*_RETRIEVAL, *_FIT, "echo*"), fact=("train.overfitting", True),
         moves=(
             Move(key="dropout", add=0.1), Move(key="lr", factor=0.5),
             Move(key="weight_decay", factor=3.0), Move(key="*epochs", factor=0.5),
@@ -87,10 +91,10 @@ RULES: tuple[Rule, ...] = (
     Rule(
         metrics=("echo*",),
         moves=(Move(key="echo*", factor=2.0), Move(key="dim", factor=2.0), Move(key="*epochs", factor=1.5)),
-        confidence="medium", advice="concepts do not come back whole: weigh the echo loss more, then widen, then train on",
+        confidence="medium", advice="concepts do not come back whole: weigh the echo more, then widen, then train on",
     ),
     Rule(
-        metrics=("*r_at_*", "*recall*", "*ndcg*", "*mrr*"),
+        metrics=_RETRIEVAL,
         moves=(
             Move(key="temperature", factor=0.7), Move(key="*negatives*", factor=2.0, add=1.0),
             Move(key="dim", factor=2.0), Move(key="*epochs", factor=1.5),
@@ -98,7 +102,7 @@ RULES: tuple[Rule, ...] = (
         confidence="low", advice="the right documents rank too low: sharpen the contrast, then harder or more capacity",
     ),
     Rule(
-        metrics=("*loss*", "accuracy*", "f1*"), moves=(Move(key="*epochs", factor=1.5), Move(key="lr", factor=0.5)),
+        metrics=_FIT, moves=(Move(key="*epochs", factor=1.5), Move(key="lr", factor=0.5)),
         confidence="low", advice="the fit is too weak: train for longer, then more gently",
     ),
     Rule(
@@ -145,9 +149,8 @@ def _on_pass(context: DecisionContext) -> _Choice:
 
 def _on_inconclusive(context: DecisionContext) -> _Choice:
     open_rows = _deciding(context, Verdict.INCONCLUSIVE)
-    undecidable = [row for row in open_rows if row.n_needed is None]
-    if undecidable or context.attempts >= context.max_attempts:
-        return _escalate(context, "more items are not known to decide it, or too many runs were tried")
+    if any(row.n_needed is None for row in open_rows):
+        return _escalate(context, "no number of items is known to decide it")
     reasons = tuple(
         Statement(
             text=f"{{gate.{row.gate}.reason}}: measure about {{gate.{row.gate}.n_needed}} items",
@@ -192,11 +195,8 @@ _CHOOSE: dict[Verdict, Callable[[DecisionContext], _Choice]] = {
 def _retrain(
     context: DecisionContext, rule: Rule, helped: list[GateResult], overrides: dict[str, Number]
 ) -> _Choice:
-    keys = tuple(f"search.{key}" for key in overrides)
-    reasons = [
-        Statement(text=f"{{gate.{row.gate}.reason}}: {rule.advice}", evidence=(f"gate.{row.gate}.reason", *_known(keys, context)))
-        for row in helped
-    ]
+    changed = tuple(f"search.{key}" for key in overrides)
+    reasons = [_about(row, rule.advice, also=changed) for row in helped]
     if rule.fact is not None:
         reasons.append(Statement(text=f"the run's records say {{{rule.fact[0]}}}", evidence=(rule.fact[0],)))
     others = [row for row in _deciding(context) if row.verdict is not Verdict.PASS and row not in helped]
@@ -233,11 +233,7 @@ def _matches(rule: Rule, row: GateResult) -> bool:
     return any(fnmatchcase(row.metric, pattern) for pattern in rule.metrics)
 
 
-def _known(ids: tuple[str, ...], context: DecisionContext) -> tuple[str, ...]:
-    known = {item.id for item in context.evidence}
-    return tuple(name for name in ids if name in known)
-
-
-def _about(row: GateResult, remark: str) -> Statement:
-    placeholder = f"{{gate.{row.gate}.reason}}"
-    return Statement(text=f"{placeholder}: {remark}" if remark else placeholder, evidence=(f"gate.{row.gate}.reason",))
+def _about(row: GateResult, remark: str, *, also: tuple[str, ...] = ()) -> Statement:
+    """The gate's own reason, a remark, and further evidence that the remark rests on."""
+    reason = f"gate.{row.gate}.reason"
+    return Statement(text=f"{{{reason}}}: {remark}" if remark else f"{{{reason}}}", evidence=(reason, *also))

@@ -71,7 +71,7 @@ def override_faults(
             yield Fault(key=key, problem=problem, value=value)
 
 
-def _problem(value: Number, bounds: Range) -> str:
+def _problem(value: object, bounds: Range) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return "is not a finite number"
     if bounds.integer and not isinstance(value, int):
@@ -84,7 +84,7 @@ def _problem(value: Number, bounds: Range) -> str:
 def _moved(value: Number, move: Move, bounds: Range) -> Number:
     """The value after the move, inside the bounds, with six significant digits so that it reads well in a file."""
     moved = float(f"{value * move.factor + move.add:.6g}")
-    if bounds.integer:
+    if bounds.integer or isinstance(value, int):
         rounded = math.ceil(moved) if moved > value else math.floor(moved)
         return min(max(rounded, math.ceil(bounds.low)), math.floor(bounds.high))
     return min(max(moved, bounds.low), bounds.high)

@@ -59,8 +59,9 @@ def _share_plan(share: float, goal: float, bounds: Bounds) -> Plan:
 
 
 def _worth_saying(needed: int | None, n: int) -> int | None:
-    """Rounded up to two significant digits; nothing when it is not beyond the present sample."""
-    if needed is None or needed <= n:
+    """Rounded up to two significant digits, and always more than the sample that did not decide."""
+    if needed is None:
         return None
+    needed = max(needed, n + 1)
     unit = int(10 ** max(0, math.floor(math.log10(needed)) - 1))
     return -(-needed // unit) * unit

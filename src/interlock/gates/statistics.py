@@ -93,11 +93,7 @@ def mean_bounds(
     else:
         lower, upper = _bca(ordered, confidence=confidence, rng=rng)
         method = "bca"
-    estimate = float(ordered.mean())
-    return Bounds(
-        estimate=estimate, lower=min(lower, estimate), upper=max(upper, estimate),
-        confidence=confidence, method=method, n=int(ordered.size),
-    )
+    return _enclosing(float(ordered.mean()), lower, upper, confidence=confidence, method=method, n=int(ordered.size))
 
 
 def quantile_bounds(scores: Scores, quantile: float, *, confidence: float) -> Bounds:
@@ -116,12 +112,10 @@ def quantile_bounds(scores: Scores, quantile: float, *, confidence: float) -> Bo
     at_most = bdtr(np.arange(n, dtype=np.float64), n, quantile)  # at_most[k] = P(items under it <= k)
     below = int(np.searchsorted(at_most, 1 - confidence, side="right"))  # ranks with P(items under it < rank) <= alpha
     above = int(np.searchsorted(at_most, confidence, side="left"))  # first k with P(<= k) >= confidence
-    return Bounds(
-        estimate=float(np.quantile(ordered, quantile)),
-        lower=float(ordered[below - 1]) if below else -math.inf,
-        upper=float(ordered[above]) if above < n else math.inf,
-        confidence=confidence, method="order-statistic", n=n,
-    )
+    estimate = float(np.quantile(ordered, quantile))
+    lower = float(ordered[below - 1]) if below else -math.inf
+    upper = float(ordered[above]) if above < n else math.inf
+    return _enclosing(estimate, lower, upper, confidence=confidence, method="order-statistic", n=n)
 
 
 def items_needed(
@@ -149,6 +143,14 @@ def detectable_difference(n: int, *, spread: float, confidence: float) -> float:
 def share_spread(share: float) -> float:
     """Standard deviation of one yes/no item with P(yes) = `share`."""
     return math.sqrt(max(share * (1 - share), 0.0))
+
+
+def _enclosing(estimate: float, lower: float, upper: float, *, confidence: float, method: str, n: int) -> Bounds:
+    """Bounds that hold their estimate: in tiny samples the formulas can put it outside; widening is always safe."""
+    return Bounds(
+        estimate=estimate, lower=min(lower, estimate), upper=max(upper, estimate),
+        confidence=confidence, method=method, n=n,
+    )
 
 
 def _most_common(ordered: Scores) -> tuple[float, int]:

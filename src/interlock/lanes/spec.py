@@ -116,6 +116,11 @@ class LaneSpec:
     model_files: tuple[str, ...] = ("train/model.safetensors", "export/model.onnx")
     """What the archive keeps as the model."""
 
+    @property
+    def top_package(self) -> str:
+        """The importable package that the lane's code lives in."""
+        return self.package.split(".", 1)[0]
+
     def body_model(self) -> type[LaneBody]:
         """The lane's configuration model."""
         model = load_object(self.config)

@@ -17,13 +17,13 @@ STYLES = {
 _HEADER = ("gate", "verdict", "observed", "bound", "target", "n", "reason")
 
 
-def verdict_table(judgement: Judgement, *, title: str) -> "Table":
+def verdict_table(judgement: Judgement) -> "Table":
     """A table for the terminal, deciding rows first; advisory rows are dimmed because they never block."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in _HEADER:
         numeric = name in ("observed", "bound", "target", "n")
         table.add_column(name, justify="right" if numeric else "left", no_wrap=name not in ("reason", "gate"))

@@ -16,8 +16,8 @@ def stage_code(stage: StageName, spec: LaneSpec, workspace: Path) -> tuple[Path,
     roots = [str(workspace / "pipelines" / f"{stage}.py"), _module(spec.config)]
     if stage in ("prepare", "train", "evaluate", "export"):
         roots.append(_module(getattr(spec, stage)))
-    packages = ("interlock", spec.package.split(".", 1)[0])
-    return import_closure(roots, source_root=workspace / "src", packages=tuple(dict.fromkeys(packages)))
+    packages = dict.fromkeys(("interlock", spec.top_package))
+    return import_closure(roots, source_root=workspace / "src", packages=tuple(packages))
 
 
 def _module(dotted: str) -> str:

@@ -2,6 +2,9 @@
 
     read params -> verify upstream records -> lock -> open attempt -> WORK -> digest files -> record.json (last)
 
+`outputs.json` says what the stage hands over; later stages depend on it alone, so that a stage that ran again and gave
+the same makes nothing else run. `record.json` adds how it came about.
+
 The work itself is a function passed in, so that the import closure of one stage holds no other stage. A folder without
 `record.json` is unfinished and is never read. Does not know DVC: DVC, the sweep runner and tests call it alike.
 """
@@ -26,12 +29,13 @@ from interlock.provenance import attempts
 from interlock.provenance.canonical import sha256_json
 from interlock.provenance.closure import code_digest
 from interlock.provenance.digest import describe_files, files_under, sha256_file, verify_files
-from interlock.provenance.environment import git_state, host_name, lock_digest
+from interlock.provenance.environment import environment, git_state, host_name, lock_digest
 from interlock.provenance.files import write_json
 from interlock.provenance.workspace import interlock_home, require_workspace_code
 from interlock.stages.code import stage_code
 
 RECORD = "record.json"
+OUTPUTS = "outputs.json"
 OBSERVATIONS = "observations.json"
 
 
@@ -123,7 +127,7 @@ def _execute(frame: Frame, work: Work, attempt: str) -> StageRecord:
     _empty(frame.folder)
     started, clock = datetime.now(UTC), time.monotonic()
     outcome = work(frame)
-    names = [name for name in files_under(frame.folder) if name not in (RECORD, OBSERVATIONS)]
+    names = [name for name in files_under(frame.folder) if name not in (RECORD, OUTPUTS, OBSERVATIONS)]
     volatile = tuple(sorted(outcome.volatile_files))
     commit, dirty = git_state(frame.place.workspace)
     write_json(
@@ -135,6 +139,7 @@ def _execute(frame: Frame, work: Work, attempt: str) -> StageRecord:
             host=host_name(),
             git_commit=commit,
             git_dirty=dirty,
+            environment=environment(),
             volatile_artifacts=describe_files(frame.folder, volatile),
             facts=dict(outcome.volatile_facts),
         ),
@@ -146,13 +151,15 @@ def _execute(frame: Frame, work: Work, attempt: str) -> StageRecord:
         reason=outcome.reason,
         run_id=frame.run_id,
         params_sha256=sha256_json(frame.params),
+        params=dict(frame.params),
         code_sha256=frame.code_sha256,
         lock_sha256=frame.lock_sha256,
-        inputs={name: sha256_file(path / RECORD) for name, path in frame.inputs.items()},
+        inputs={name: sha256_file(path / OUTPUTS) for name, path in frame.inputs.items()},
         artifacts=describe_files(frame.folder, set(names) - set(volatile)),
         volatile=volatile,
         facts=dict(outcome.facts),
     )
+    write_json(frame.folder / OUTPUTS, record.outputs())
     write_json(frame.folder / RECORD, record)
     return record
 

@@ -18,7 +18,7 @@ from interlock.provenance.environment import lock_digest
 from interlock.provenance.files import write_atomic
 from interlock.stages import decide, evaluate, export, judge, prepare, train
 from interlock.stages.code import stage_code
-from interlock.stages.frame import RECORD, Place, load_record, read_composed, select
+from interlock.stages.frame import OUTPUTS, Place, load_record, read_composed, select
 
 _RUN = {
     "prepare": prepare.run,
@@ -54,7 +54,7 @@ def is_current(stage: StageName, place: Place) -> bool:
     """Whether the stage's record fits its configuration, code, lock and inputs, and its files are untouched."""
     try:
         record = load_record(place.folder / stage, verify=True)
-        inputs = {name: sha256_file(place.folder / name / RECORD) for name in STAGE_INPUTS[stage]}
+        inputs = {name: sha256_file(place.folder / name / OUTPUTS) for name in STAGE_INPUTS[stage]}
     except (InterlockError, OSError):
         return False
     key = (record.params_sha256, record.code_sha256, record.lock_sha256)

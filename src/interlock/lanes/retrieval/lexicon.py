@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from interlock.lanes.retrieval.ragged import ragged_positions
 from interlock.lanes.retrieval.words import parts_of, stems_of
 
-GRAM_WORD_MIN = 4
-"""Stems with fewer letters have no character n-grams: they would repeat the word itself."""
+GRAM_WORD_MIN = 5
+"""Stems with fewer letters have no character n-grams: they would do little more than repeat the word."""
 
 Hashes = NDArray[np.uint64]
 
@@ -71,7 +71,7 @@ class Lexicon:
 
 
 def char_ngrams(stem: str, bounds: tuple[int, int] | None) -> list[str]:
-    """N-grams of `<stem>` with the given shortest and longest length; none for stems under four letters."""
+    """N-grams of `<stem>` with the given shortest and longest length; none for stems under five letters."""
     if bounds is None or len(stem) < GRAM_WORD_MIN:
         return []
     framed = f"<{stem}>"

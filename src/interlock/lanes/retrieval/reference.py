@@ -157,10 +157,15 @@ def _vocabulary(documents: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _sign_fixed(components_DV: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A singular vector's sign is arbitrary: make the largest entry of each row positive."""
-    largest_D = np.abs(components_DV).argmax(axis=1)
-    signs_D = np.sign(np.take_along_axis(components_DV, largest_D[:, None], axis=1))
-    fixed_DV: NDArray[np.float64] = components_DV * signs_D
+    """A singular vector's sign is arbitrary: make the largest entry of each row positive.
+
+    The first of those within 1e-6 of the largest decides, so that rounding cannot choose between two of equal size.
+    """
+    size_DV = np.abs(components_DV)
+    decisive_D = (size_DV >= (1.0 - 1e-6) * size_DV.max(axis=1, keepdims=True)).argmax(axis=1)
+    fixed_DV: NDArray[np.float64] = components_DV * np.sign(
+        np.take_along_axis(components_DV, decisive_D[:, None], axis=1)
+    )
     return fixed_DV
 
 

@@ -135,11 +135,13 @@ def read_scores(measurement: Measurement, folder: Path) -> tuple[list[str], NDAr
         )
     import pyarrow.parquet
 
-    present = set(pyarrow.parquet.read_schema(path).names)
-    if missing := sorted({reference.item, reference.column} - present):
+    # ParquetFile and to_pylist, because read_table and to_numpy import pandas, which doubles the judge's start-up time
+    file = pyarrow.parquet.ParquetFile(path)
+    if missing := sorted({reference.item, reference.column} - set(file.schema_arrow.names)):
         raise ProvenanceError("per-item scores lack a column", path=path, key=measurement.name, value=missing)
-    table = pyarrow.parquet.read_table(path, columns=[reference.item, reference.column])
-    return table.column(reference.item).to_pylist(), table.column(reference.column).to_numpy().astype(np.float64)
+    table = file.read(columns=[reference.item, reference.column])
+    scores = np.array(table.column(reference.column).to_pylist(), dtype=np.float64)
+    return table.column(reference.item).to_pylist(), scores
 
 
 def write_measurements(

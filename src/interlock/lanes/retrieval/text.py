@@ -48,13 +48,13 @@ class HashedFeatures:
 
     buckets: int = 2**16
     """Size of the table, 2 to 2^31; bucket 0 is kept for empty texts."""
-    identifiers: bool = True
+    identifiers: bool = False
     """Count compound identifiers (`read_csv`, `DataLoader`) also as a whole."""
     bigrams: bool = True
     """Count pairs of neighbouring words."""
     char_ngrams: tuple[int, int] | None = (4, 4)
     """Shortest and longest character n-gram inside `<stem>`; None counts none."""
-    max_features: int = 512
+    max_features: int = 4096
     """Distinct features kept of one text: words first, then the other kinds in order, each as they occur."""
     _lexicon: Lexicon = field(init=False, repr=False, compare=False)
 
@@ -90,7 +90,7 @@ class HashedFeatures:
             )
         try:
             return cls(**values, char_ngrams=tuple(grams) if grams else None)
-        except TypeError as error:
+        except (TypeError, ValueError) as error:
             raise DataError("unknown feature parameters", value=parameters, hint=str(error)) from error
 
     def encode(self, texts: Iterable[str]) -> RaggedFeatures:

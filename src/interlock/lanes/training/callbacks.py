@@ -50,8 +50,11 @@ class Ledger(Callback):
     def state_dict(self) -> dict[str, Any]:
         """Called by Lightning when a state is saved."""
         return {
-            "rows": rows_as_state(self.rows), "loss_sum": self._loss_sum, "batches": self._batches,
-            "digests": dict(self._checkpoints.digests), "log": self._log.position(),
+            "rows": rows_as_state(self.rows),
+            "loss_sum": self._loss_sum,
+            "batches": self._batches,
+            "digests": dict(self._checkpoints.digests),
+            "log_lines": self._log.lines,
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -59,7 +62,7 @@ class Ledger(Callback):
         self.rows = rows_from_state(state_dict["rows"])
         self._loss_sum, self._batches = state_dict["loss_sum"], state_dict["batches"]
         self._checkpoints.digests = dict(state_dict["digests"])
-        self._log.rewind(state_dict["log"])
+        self._log.rewind(state_dict["log_lines"])
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Start the bar where the steps are."""
@@ -98,7 +101,12 @@ class Ledger(Callback):
         self._validation_sum, self._validation_count = 0.0, 0
 
     def on_validation_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int,
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
         """Add the validation loss up, weighted by examples."""
@@ -126,7 +134,8 @@ class Ledger(Callback):
             raise StageError(
                 f"training is stalled: no decrease in {self._config.converged.window_epochs} epochs, "
                 f"loss {row.train_loss:.4g} of {self.rows[0].train_loss:.4g} at the start",
-                key="lane.optimizer.lr", value=self._config.batch_size and self._lr,
+                key="lane.optimizer.lr",
+                value=self._lr,
                 hint="change lane.optimizer.lr or lane.trainer.batch_size; that is a new run",
             )
 
@@ -137,8 +146,11 @@ class Ledger(Callback):
 
     def _close_epoch(self, trainer: L.Trainer) -> EpochRow:
         row = EpochRow(
-            epoch=len(self.rows) + 1, step=trainer.global_step, train_loss=self._loss_sum / self._batches,
-            validation_loss=self._validation_sum / max(1, self._validation_count), lr=self._lr,
+            epoch=len(self.rows) + 1,
+            step=trainer.global_step,
+            train_loss=self._loss_sum / self._batches,
+            validation_loss=self._validation_sum / max(1, self._validation_count),
+            lr=self._lr,
         )
         self._loss_sum, self._batches = 0.0, 0
         return row
@@ -146,8 +158,9 @@ class Ledger(Callback):
     def _not_finite(self, what: str, trainer: L.Trainer) -> NonFiniteError:
         rate = float(trainer.optimizers[0].param_groups[0]["lr"])
         return NonFiniteError(
-            f"{what} is not finite at step {trainer.global_step}, epoch {len(self.rows) + 1}, lr {rate:g}; training halted",
-            key="lane.optimizer.lr", value=rate,
+            f"{what} is not finite at step {trainer.global_step}, epoch {len(self.rows) + 1}, lr {rate:g}: halted",
+            key="lane.optimizer.lr",
+            value=rate,
             hint="divide lane.optimizer.lr by 10 and set lane.trainer.gradient_clip; the last finite weights are kept",
         )
 
@@ -156,7 +169,12 @@ class StateSaver(Callback):
     """Saves a resumable state every few seconds at a step boundary, at ends of epochs, and before every stop."""
 
     def __init__(
-        self, stops: StopRequests, *, every_s: float, clock: Callable[[], float], before: Callable[[], None],
+        self,
+        stops: StopRequests,
+        *,
+        every_s: float,
+        clock: Callable[[], float],
+        before: Callable[[], None],
         after: Callable[[], None],
     ) -> None:
         """`before` brings to disk what a state refers to; `after` may drop what no state refers to any more."""
@@ -174,7 +192,7 @@ class StateSaver(Callback):
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Not at the end of the run: a state that has nothing left to do could not be resumed."""
-        finished = trainer.should_stop or trainer.fit_loop.epoch_progress.current.processed >= (trainer.max_epochs or 0)
+        finished = trainer.should_stop or trainer.current_epoch + 1 >= (trainer.max_epochs or 0)
         if not finished:
             self._save_if_due(trainer, 0.0)
 

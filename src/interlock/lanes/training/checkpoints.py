@@ -87,7 +87,8 @@ class CheckpointFolder:
         source = self._folder / name
         if not source.is_file() or sha256_file(source) != self.digests.get(name):
             raise StageError(
-                "checkpoint is missing or was changed after it was written", path=source,
+                "checkpoint is missing or was changed after it was written",
+                path=source,
                 hint=f"delete {self._folder.parent} and run the stage again: training starts from the beginning",
             )
         try:
@@ -106,7 +107,8 @@ def estimated_bytes(network: nn.Module, *, epochs: int, every_epochs: int) -> in
     A state holds weights and two moments of each (AdamW); two are kept while a third is written. Checkpoints are
     counted twice: in the state folder and in the stage folder.
     """
-    weights = sum(value.numel() * value.element_size() for value in network.state_dict().values())
+    tensors: list[torch.Tensor] = list(network.state_dict().values())
+    weights = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
     states = 3 * weights * (KEPT_STATES + 1)
     checkpoints = 2 * weights * (epochs // every_epochs + 3)
     return states + checkpoints
@@ -118,6 +120,7 @@ def require_free_disk(folder: Path, needed_bytes: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed_bytes:
         raise StageError(
-            f"not enough free disk: {free / 2**20:,.0f} MiB free, up to {needed_bytes / 2**20:,.0f} MiB needed", path=folder,
+            f"not enough free disk: {free / 2**20:,.0f} MiB free, up to {needed_bytes / 2**20:,.0f} MiB needed",
+            path=folder,
             hint="free disk space, raise trainer.checkpoint_every_epochs, or use a smaller model",
         )

@@ -16,7 +16,7 @@ class ConvergenceRule(Contract):
     window_epochs: Annotated[int, Field(ge=1, le=1000)] = 10
     """Epochs looked at; half the run where the run is shorter than twice this."""
     tolerance: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.01
-    """Change of the smoothed training loss over the window, as a share of the first epoch's loss, that counts as none."""
+    """Change of the smoothed training loss over the window, as a share of the first epoch's loss, that is none."""
     loss_under: float | None = None
     """Training loss (in the loss's own unit) under which the run has converged; null for no such threshold."""
 
@@ -64,6 +64,8 @@ class AdamW(Contract):
     """Decay of the gradient's running mean."""
     beta2: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.999
     """Decay of the squared gradient's running mean."""
+    eps: Annotated[float, Field(gt=0.0, le=1.0)] = 1e-8
+    """Added to the root of the squared gradient's mean; small ones let rarely seen rows move as fast as others."""
     schedule: Literal["constant", "linear", "cosine"] = "cosine"
     """Shape of the learning rate after the warm-up."""
     warmup: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.05
@@ -74,5 +76,7 @@ class AdamW(Contract):
     @model_validator(mode="after")
     def _floor_needs_decay(self) -> "AdamW":
         if self.schedule == "constant" and self.lr_floor:
-            raise ValueError(f"lr_floor {self.lr_floor:g} has no effect with schedule: constant; remove it or use cosine")
+            raise ValueError(
+                f"lr_floor {self.lr_floor:g} has no effect with schedule: constant; remove it or use cosine"
+            )
         return self

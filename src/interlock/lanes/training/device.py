@@ -19,7 +19,9 @@ def require_device(hardware: Hardware) -> torch.device:
         found = torch.cuda.device_count() if torch.cuda.is_available() else 0
         if hardware.device_index >= found:
             raise StageError(
-                f"no such CUDA device: this machine has {found}", key="hardware.device_index", value=hardware.device_index,
+                f"no such CUDA device: this machine has {found}",
+                key="hardware.device_index",
+                value=hardware.device_index,
                 hint="choose another device_index, or hardware=cpu",
             )
         return torch.device("cuda", hardware.device_index)

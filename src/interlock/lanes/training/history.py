@@ -1,4 +1,4 @@
-"""The loss of each epoch, and what follows from it. Pure; the callbacks feed it, the state carries it, the CSV shows it."""
+"""The loss of each epoch and what follows from it: best epoch, patience, `loss.csv`. Pure; no torch, no files."""
 
 import csv
 import io

@@ -11,6 +11,7 @@ as thread count and machine class are the same. Does not evaluate and does not k
 """
 
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,10 +66,15 @@ class TrainingResult:
         """Reproducible facts for the stage record and `train.json`."""
         last, best = self.rows[-1], self.rows[self.best_epoch - 1]
         return {
-            "epochs_completed": last.epoch, "steps": last.step, "early_stopped": self.early_stopped,
-            "best_epoch": best.epoch, "training_loss_final": last.train_loss,
-            "validation_loss_final": last.validation_loss, "validation_loss_best": best.validation_loss,
-            "training_loss_converged": self.convergence.converged, "convergence": self.convergence.reason,
+            "epochs_completed": last.epoch,
+            "steps": last.step,
+            "early_stopped": self.early_stopped,
+            "best_epoch": best.epoch,
+            "training_loss_final": last.train_loss,
+            "validation_loss_final": last.validation_loss,
+            "validation_loss_best": best.validation_loss,
+            "training_loss_converged": self.convergence.converged,
+            "convergence": self.convergence.reason,
         }
 
 
@@ -82,20 +88,26 @@ def fit(job: StageJob, module: TrainedModule, data: ResumableData, config: Train
     require_free_disk(
         job.state, estimated_bytes(module.network, epochs=config.epochs, every_epochs=config.checkpoint_every_epochs)
     )
-    run = _Run(job, module, data, config)
-    with prepared_device(job.hardware), StopRequests(hours_max=job.compute_hours_max, clock=time.monotonic) as stops:
-        run.train(stops)
+    with closing(TrainLog(job.state / TRAIN_LOG, job.progress)) as log:
+        run = _Run(job, module, data, config, log=log)
+        with (
+            prepared_device(job.hardware),
+            StopRequests(hours_max=job.compute_hours_max, clock=time.monotonic) as stops,
+        ):
+            run.train(stops)
     return run.publish()
 
 
 class _Run:
     """The pieces of one training, put together."""
 
-    def __init__(self, job: StageJob, module: TrainedModule, data: ResumableData, config: TrainerConfig) -> None:
+    def __init__(
+        self, job: StageJob, module: TrainedModule, data: ResumableData, config: TrainerConfig, *, log: TrainLog
+    ) -> None:
         self._job, self._module, self._data, self._config = job, module, data, config
         self._started_s = time.monotonic()
         self._store = StateStore(job.state)
-        self._log = TrainLog(job.state / TRAIN_LOG, job.progress)
+        self._log = log
         self._checkpoints = CheckpointFolder(job.state / "checkpoints", every_epochs=config.checkpoint_every_epochs)
         self._ledger = Ledger(config, log=self._log, checkpoints=self._checkpoints, progress=job.progress)
         self._saving_s, self._resumed_step = 0.0, 0
@@ -103,11 +115,16 @@ class _Run:
     def train(self, stops: StopRequests) -> None:
         """Run Lightning from the newest good state, or from the start."""
         saver = StateSaver(
-            stops, every_s=self._config.resume_every_s, clock=time.monotonic, before=self._before_saving,
+            stops,
+            every_s=self._config.resume_every_s,
+            clock=time.monotonic,
+            before=self._before_saving,
             after=lambda: self._checkpoints.drop_except(best_epoch(self._ledger.rows)),
         )
         state = self._store.newest_valid(self._job.progress)
-        if state is not None:
+        if state is None:
+            self._log.begin()
+        else:
             self._resumed_step = self._store.step_of(state)
             self._job.progress.message(f"resuming after step {self._resumed_step}")
         trainer = self._trainer([StepSeed(self._job.seed), self._ledger, saver])
@@ -124,10 +141,11 @@ class _Run:
         folder, rows = self._job.folder, self._ledger.rows
         self._module.cpu()
         self._checkpoints.publish(
-            folder / "checkpoints", best=best_epoch(rows), last=weights_of(self._module.network),
+            folder / "checkpoints",
+            best=best_epoch(rows),
+            last=weights_of(self._module.network),
             keep_all=self._config.keep_checkpoints,
         )
-        self._log.close()
         try:
             copy_atomic(folder / "checkpoints" / f"{self._config.final_weights}.safetensors", folder / MODEL)
             copy_atomic(self._job.state / TRAIN_LOG, folder / TRAIN_LOG)
@@ -137,7 +155,8 @@ class _Run:
         load_weights(self._module, folder / MODEL)
         losses = [row.train_loss for row in rows]
         return TrainingResult(
-            rows=tuple(rows), early_stopped=self._ledger.early_stopped,
+            rows=tuple(rows),
+            early_stopped=self._ledger.early_stopped,
             convergence=judge_convergence(losses, self._config.converged, early_stopped=self._ledger.early_stopped),
             volatile=self._volatile_facts(),
         )
@@ -147,10 +166,19 @@ class _Run:
         return L.Trainer(
             accelerator={"cpu": "cpu", "cuda": "gpu", "mps": "mps"}[hardware.kind],
             devices=[hardware.device_index] if hardware.kind == "cuda" else 1,
-            deterministic=hardware.deterministic, precision=config.precision, max_epochs=config.epochs,
-            gradient_clip_val=config.gradient_clip, callbacks=callbacks, plugins=[StateIO(self._store)],
-            logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
-            num_sanity_val_steps=0, default_root_dir=self._job.state, use_distributed_sampler=False,
+            deterministic=hardware.deterministic,
+            precision=config.precision,
+            max_epochs=config.epochs,
+            gradient_clip_val=config.gradient_clip,
+            callbacks=callbacks,
+            plugins=[StateIO(self._store)],
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            default_root_dir=self._job.state,
+            use_distributed_sampler=False,
         )
 
     def _before_saving(self) -> None:
@@ -161,8 +189,10 @@ class _Run:
         seconds = time.monotonic() - self._started_s
         steps = self._ledger.rows[-1].step - self._resumed_step
         return {
-            "resumed_from_step": self._resumed_step, "duration_s": round(seconds, 3),
-            "steps_per_s": round(steps / seconds, 3), "saving_s": round(self._saving_s, 3),
+            "resumed_from_step": self._resumed_step,
+            "duration_s": round(seconds, 3),
+            "steps_per_s": round(steps / seconds, 3),
+            "saving_s": round(self._saving_s, 3),
         }
 
 

@@ -34,7 +34,12 @@ def build_optimizer(parameters: Iterable[Any], config: AdamW, *, total_steps: in
     The scheduler steps after each batch: an epoch-wise one is not restored exactly from a state at an epoch's end.
     """
     optimizer = torch.optim.AdamW(
-        parameters, lr=config.lr, betas=(config.beta1, config.beta2), weight_decay=config.weight_decay
+        parameters,
+        lr=config.lr,
+        betas=(config.beta1, config.beta2),
+        eps=config.eps,
+        weight_decay=config.weight_decay,
+        fused=True,
     )
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, learning_rate_factor(config, total_steps))
     return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

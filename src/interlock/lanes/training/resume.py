@@ -26,7 +26,7 @@ def derived_seed(seed: int, *labels: object) -> int:
 def seed_all(seed: int) -> None:
     """Seed torch, numpy's legacy generator and `random`; 0 <= seed < 2**32."""
     torch.manual_seed(seed)
-    np.random.seed(seed)  # noqa: NPY002 - third-party code draws from the legacy generator
+    np.random.seed(seed)
     random.seed(seed)
 
 
@@ -36,7 +36,9 @@ class StepSeed(Callback):
     def __init__(self, seed: int) -> None:
         self._seed = seed
 
-    def on_train_batch_start(self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
         """Called by Lightning."""
         seed_all(derived_seed(self._seed, "step", trainer.global_step))
 
@@ -124,7 +126,11 @@ class ResumableData(L.LightningDataModule):
     def _loader(self, examples: BatchedExamples, sampler: Any, *, drop_last: bool) -> DataLoader[Any]:
         dataset: Dataset[Any] = _Fetched(examples)
         return DataLoader(
-            dataset, self._batch_size, sampler=sampler, drop_last=drop_last, num_workers=self._num_workers,
+            dataset,
+            self._batch_size,
+            sampler=sampler,
+            drop_last=drop_last,
+            num_workers=self._num_workers,
             collate_fn=_already_a_batch,
         )
 

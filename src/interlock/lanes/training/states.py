@@ -9,7 +9,7 @@ import hashlib
 import os
 import re
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO, cast
 
 import torch
 from lightning.pytorch.plugins.io import CheckpointIO
@@ -32,8 +32,8 @@ class StateStore:
 
     def states(self) -> list[Path]:
         """All states, oldest first, unchecked."""
-        found = [(int(match[1]), path) for path in self.folder.glob("resume_*.ckpt") if (match := _NAME.match(path.name))]
-        return [path for _, path in sorted(found)]
+        found = [path for path in self.folder.glob("resume_*.ckpt") if _NAME.match(path.name)]
+        return sorted(found, key=lambda path: (self.step_of(path), path.name))
 
     @staticmethod
     def step_of(path: Path) -> int:
@@ -43,8 +43,7 @@ class StateStore:
     def newest_valid(self, progress: Progress) -> Path | None:
         """The newest state whose bytes match its name; broken ones are renamed out of the way and reported."""
         for path in reversed(self.states()):
-            match = _NAME.match(path.name)
-            if match and sha256_file(path) == match[2]:
+            if path.stem.endswith(sha256_file(path)):
                 return path
             aside = path.with_name(f"set_aside_{path.name}")
             os.replace(path, aside)
@@ -87,7 +86,9 @@ class StateIO(CheckpointIO):
             content = torch.load(path, map_location="cpu", weights_only=True)
         except Exception as error:  # torch raises UnpicklingError, RuntimeError, EOFError ... for unreadable bytes
             raise StageError(
-                f"resumable state cannot be read: {error}", path=path, hint="delete the file to start from the one before"
+                f"resumable state cannot be read: {error}",
+                path=path,
+                hint="delete the file to start from the one before",
             ) from error
         assert isinstance(content, dict)
         return content
@@ -100,7 +101,7 @@ class StateIO(CheckpointIO):
 def _save_hashed(content: dict[str, Any], file: BinaryIO) -> str:
     hashing = _HashingFile(file)
     try:
-        torch.save(content, hashing)
+        torch.save(content, cast(IO[bytes], hashing))
     except RuntimeError:
         if hashing.error is not None:  # torch hides an error of the file object behind a RuntimeError of its own
             raise hashing.error from None
@@ -134,6 +135,7 @@ class _HashingFile:
 def disk_error(error: Exception, folder: Path) -> StageError:
     """The one way a failed write is told."""
     return StageError(
-        f"cannot save the training state: {error}", path=folder,
-        hint="free disk space (or fix the folder's permissions) and start again: training resumes from the last good state",
+        f"cannot save the training state: {error}",
+        path=folder,
+        hint="free disk space or fix the folder's permissions, then start again: the last good state is used",
     )

@@ -41,8 +41,9 @@ class StopRequests:
             return None
         return StageError(
             f"training used {hours:.3g} hours, over its ceiling; a resumable state is saved",
-            key="budget.compute_hours_max", value=self._hours_max,
-            hint="raise budget.compute_hours_max (the run id stays the same) and start again: it goes on where it stopped",
+            key="budget.compute_hours_max",
+            value=self._hours_max,
+            hint="raise budget.compute_hours_max (it is not part of the run id) and start again: the run resumes",
         )
 
     def __enter__(self) -> "StopRequests":

@@ -37,7 +37,7 @@ class DocstringsData(DataBase):
     """Distribution names as pip knows them, e.g. `scikit-learn`; their order does not matter."""
     max_pairs: Annotated[int, Field(ge=3)] = 12_000
     """Most pairs kept in all, chosen by whole modules."""
-    max_pairs_per_package: Annotated[int, Field(ge=1)] = 1_300
+    max_pairs_per_package: Annotated[int, Field(ge=1)] = 1_000
     """Most candidate pairs read from one package, so that none dominates; read by whole modules."""
     min_query_words: Annotated[int, Field(ge=1)] = 4
     """Shortest summary that is a query, in words."""

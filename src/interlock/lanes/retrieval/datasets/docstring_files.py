@@ -11,15 +11,16 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import Distribution, PackageNotFoundError, PackagePath, distribution
+from itertools import chain
 from pathlib import PurePosixPath
 
 from interlock.errors import DataError
 from interlock.lanes.retrieval.datasets.card import Source
 
-SKIPPED_FOLDERS = frozenset(
-    "test tests testing _testing _vendor vendor vendored _vendored vendored_packages _vendored_packages third_party "
-    "extern externals deprecated _deprecated".split()
-)
+SKIPPED_FOLDERS = frozenset({
+    "test", "tests", "testing", "_testing", "deprecated", "_deprecated", "extern", "externals", "third_party",
+    "vendor", "vendored", "vendored_packages", "_vendor", "_vendored", "_vendored_packages",
+})
 """Folders whose files are not the package's own current documentation."""
 
 
@@ -47,8 +48,12 @@ def normalised_name(package: str) -> str:
     return re.sub(r"[-_.]+", "-", package).lower()
 
 
-def find_package(package: str) -> Distribution:
-    """The installed distribution. Raises DataError when it is missing or has no record of its files."""
+def open_package(package: str) -> tuple[Source, list[PackagePath]]:
+    """Describe an installed package and list its own `.py` files.
+
+    The order of the files is fixed by their names but mixes the package's parts, so that a reader that stops early
+    has seen modules from all over it. Raises DataError when the package is missing or has no record of its files.
+    """
     try:
         found = distribution(package)
     except PackageNotFoundError:
@@ -56,30 +61,15 @@ def find_package(package: str) -> Distribution:
             "the package is not installed", key="lane.data.packages", value=package,
             hint="install the locked dependencies (make .venv), or take it out of the list",
         ) from None
-    if found.files is None:
+    files = found.files
+    if files is None:
         raise DataError(
             "the package was installed without a record of its files", key="lane.data.packages", value=package,
             hint="install it with pip, or take it out of the list",
         )
-    return found
-
-
-def describe_package(found: Distribution) -> Source:
-    """Name, version and stated licence."""
-    stated = found.metadata.get("License-Expression") or found.metadata.get("License") or ""
-    classifiers = [line.rpartition(" :: ")[2] for line in found.metadata.get_all("Classifier") or ()
-                   if line.startswith("License :: ")]
-    licence = stated if stated and "\n" not in stated and len(stated) < 80 else ", ".join(sorted(classifiers))
-    return Source(name=normalised_name(found.metadata["Name"]), version=found.version, licence=licence)
-
-
-def source_files(found: Distribution) -> list[PackagePath]:
-    """The package's own `.py` files in an order that is fixed by their names but mixes its parts.
-
-    The order makes a reader that stops early take modules from all over the package.
-    """
-    ours = [file for file in found.files or () if _is_documentation(file)]
-    return sorted(ours, key=lambda file: hashlib.sha256(file.as_posix().encode()).digest())
+    ours = [file for file in files if _is_documentation(file)]
+    ours.sort(key=lambda file: hashlib.sha256(file.as_posix().encode()).digest())
+    return Source(name=package, version=found.version, licence=_licence(found)), ours
 
 
 def read_docstrings(package: str, file: PackagePath) -> list[Docstring]:
@@ -103,6 +93,16 @@ def read_docstrings(package: str, file: PackagePath) -> list[Docstring]:
     return result
 
 
+def _licence(found: Distribution) -> str:
+    """The licence as the package's metadata state it, shortened to one line."""
+    every = [found.metadata.get_all(key) or [] for key in ("License-Expression", "License")]
+    for stated in chain.from_iterable(every):
+        if "\n" not in stated and len(stated) < 80:
+            return str(stated)
+    classifiers = found.metadata.get_all("Classifier") or ()
+    return ", ".join(sorted(line.rpartition(" :: ")[2] for line in classifiers if line.startswith("License :: ")))
+
+
 def _is_documentation(file: PurePosixPath) -> bool:
     if file.suffix != ".py" or ".." in file.parts or SKIPPED_FOLDERS & set(file.parts[:-1]):
         return False
@@ -124,14 +124,18 @@ def _module_name(file: PurePosixPath) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
+_DOCUMENTED = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+_NESTING = ast.If | ast.Try | ast.With | ast.ExceptHandler
+_BLOCKS = ("body", "handlers", "orelse", "finalbody")
+
+
 def _walk(node: ast.AST, prefix: str) -> Iterator[tuple[str, str]]:
     """Yield (qualified name, docstring) of everything a reader could look up, in source order."""
-    if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+    if isinstance(node, _DOCUMENTED):
         name = getattr(node, "name", "")
         prefix = f"{prefix}.{name}" if prefix else name
         if text := ast.get_docstring(node):
             yield prefix, text
-    elif not isinstance(node, ast.If | ast.Try | ast.With | ast.ExceptHandler):
-        return
-    for child in ast.iter_child_nodes(node):
-        yield from _walk(child, prefix)
+    for child in chain.from_iterable(getattr(node, block, ()) for block in _BLOCKS):
+        if isinstance(child, _DOCUMENTED | _NESTING):
+            yield from _walk(child, prefix)

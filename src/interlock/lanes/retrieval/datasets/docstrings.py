@@ -14,26 +14,28 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from importlib.metadata import PackagePath
 
 import numpy as np
+from numpy.typing import NDArray
 
 from interlock.errors import DataError
 from interlock.lanes.retrieval.datasets.card import Source
-from interlock.lanes.retrieval.datasets.config import SPLITS, DocstringsData, SplitName
+from interlock.lanes.retrieval.datasets.config import DocstringsData, SplitName
 from interlock.lanes.retrieval.datasets.docstring_files import (
     Docstring,
-    describe_package,
-    find_package,
     normalised_name,
+    open_package,
     read_docstrings,
-    source_files,
 )
-from interlock.lanes.retrieval.datasets.duplicates import families, normalised, signatures
+from interlock.lanes.retrieval.datasets.duplicates import Signatures, families, normalised, signatures
 from interlock.lanes.retrieval.datasets.origin import Origin
-from interlock.lanes.retrieval.datasets.splits import hold_out
+from interlock.lanes.retrieval.datasets.splits import Links, components, hold_out
 from interlock.lanes.retrieval.datasets.writer import PreparedWriter
 from interlock.lanes.spec import Progress
 
+RELATED_SIMILARITY = 0.5
+"""Modules stay in one split when a body of one shares half of its word triples with a body of the other."""
 _PARAGRAPH = re.compile(r"\n[ \t]*\n")
 _SIGNATURE = re.compile(r"^[\w.]+\s*\(.*\)|->|^[\w.]+\s*=")
 _DEPRECATED = re.compile(r"\.\. deprecated::|^\W*deprecated\b|\bis deprecated\b", re.IGNORECASE)
@@ -54,13 +56,14 @@ def write_docstrings(config: DocstringsData, writer: PreparedWriter, *, progress
     """Extract, deduplicate, split and write. Raises DataError for packages that are missing or hold no pairs."""
     left_out: Counter[str] = Counter()
     pairs, sources = _read_packages(config, left_out, progress)
-    pairs, near = without_copies(pairs, similarity=config.near_duplicate_similarity, left_out=left_out)
-    pairs = limited(pairs, most=config.max_pairs, seed=config.split_seed, left_out=left_out)
-    splits = _split_modules(pairs, config)
-    identifiers = [pair.identifier for pair in pairs]
-    writer.add_documents(identifiers, [pair.document for pair in pairs])
-    writer.add_queries(identifiers, [pair.query for pair in pairs], splits)
-    writer.add_qrels(identifiers, identifiers, [1] * len(pairs))
+    pairs = distinct_questions(pairs, left_out)
+    found = signatures([pair.document for pair in pairs])
+    rows = one_per_family(found, config.near_duplicate_similarity)
+    left_out["body is a near copy"] += (near := len(pairs) - len(rows))
+    rows = rows[within_limit([pairs[row].module for row in rows], config.max_pairs, seed=config.split_seed)]
+    left_out["over max_pairs"] += len(pairs) - near - len(rows)
+    kept = [pairs[row] for row in rows]
+    _write(kept, split_modules([pair.module for pair in kept], found[rows], config), writer)
     return Origin(
         name="docstrings", sources=tuple(sources), near_duplicates_removed=near, left_out=dict(left_out),
         licence="documentation of the packages named in sources, each under its own licence",
@@ -95,13 +98,8 @@ def first_words(text: str, count: int) -> str:
     return text
 
 
-def without_copies(
-    pairs: Iterable[Pair], *, similarity: float, left_out: Counter[str]
-) -> tuple[list[Pair], int]:
-    """Sorted pairs with distinct questions and no near-copied answers, and the number of near copies removed.
-
-    Of several, the first by identifier stays.
-    """
+def distinct_questions(pairs: Iterable[Pair], left_out: Counter[str]) -> list[Pair]:
+    """Pairs sorted by identifier, the first of each normalised question: a question has one answer."""
     questions: set[str] = set()
     distinct = []
     for pair in sorted(pairs):
@@ -111,23 +109,44 @@ def without_copies(
         else:
             questions.add(question)
             distinct.append(pair)
-    labels = families(signatures([pair.document for pair in distinct]), similarity)
-    _, first = np.unique(labels, return_index=True)
-    kept = [distinct[row] for row in np.sort(first)]
-    left_out["body is a near copy"] += (removed := len(distinct) - len(kept))
-    return kept, removed
+    return distinct
 
 
-def limited(pairs: Sequence[Pair], *, most: int, seed: int, left_out: Counter[str]) -> list[Pair]:
-    """At most `most` pairs, chosen by whole modules in hash order, so that what stays is still complete modules."""
-    sizes = Counter(pair.module for pair in pairs)
-    kept, total = set(), 0
+def one_per_family(found: Signatures, similarity: float) -> NDArray[np.int64]:
+    """Rows of the first member of each family of near copies, ascending."""
+    rows: NDArray[np.int64] = np.sort(np.unique(families(found, similarity), return_index=True)[1])
+    return rows
+
+
+def within_limit(modules: Sequence[str], most: int, *, seed: int) -> NDArray[np.bool_]:
+    """Mark at most `most` rows, by whole modules in hash order, so that what stays is still complete modules."""
+    sizes, total = Counter(modules), 0
+    kept: set[str] = set()
     for module in sorted(sizes, key=lambda name: hashlib.sha256(f"{seed}/limit/{name}".encode()).digest()):
         if total + sizes[module] <= most:
             kept.add(module)
             total += sizes[module]
-    left_out["over max_pairs"] += len(pairs) - total
-    return [pair for pair in pairs if pair.module in kept]
+    return np.array([module in kept for module in modules], np.bool_)
+
+
+def split_modules(modules: Sequence[str], found: Signatures, config: DocstringsData) -> list[SplitName]:
+    """Assign each pair to a split by whole modules; modules whose bodies resemble each other stay together."""
+    number = {module: row for row, module in enumerate(sorted(set(modules)))}
+    module = np.array([number[name] for name in modules], np.int64)
+    families_of_bodies = families(found, min(RELATED_SIMILARITY, config.near_duplicate_similarity))
+    groups = components(len(number), Links(module, families_of_bodies))
+    names = {int(group): name for name, group in sorted(zip(number, groups, strict=True), reverse=True)}
+    group_of = [names[int(groups[row])] for row in module]  # named by its first module: independent of numbering
+    shares: dict[SplitName, float] = {"test": config.test_fraction, "validation": config.validation_fraction}
+    assigned = hold_out(Counter(group_of), shares, seed=config.split_seed)
+    return [assigned[group] for group in group_of]
+
+
+def _write(pairs: Sequence[Pair], splits: Sequence[SplitName], writer: PreparedWriter) -> None:
+    identifiers = [pair.identifier for pair in pairs]
+    writer.add_documents(identifiers, [pair.document for pair in pairs])
+    writer.add_queries(identifiers, [pair.query for pair in pairs], splits)
+    writer.add_qrels(identifiers, identifiers, [1] * len(pairs))
 
 
 def _read_packages(
@@ -135,22 +154,25 @@ def _read_packages(
 ) -> tuple[list[Pair], list[Source]]:
     pairs: list[Pair] = []
     sources = []
-    for package in progress.track(sorted(map(normalised_name, config.packages)), "documentation", len(config.packages)):
-        found = find_package(package)
-        sources.append(describe_package(found))
-        ours = _read_package(package, config, left_out)
+    packages = sorted(map(normalised_name, config.packages))
+    for package in progress.track(packages, "documentation of packages", len(packages)):
+        source, files = open_package(package)
+        ours = _read_files(package, files, config=config, left_out=left_out)
         if not ours:
             raise DataError(
                 "the package holds no usable docstring", key="lane.data.packages", value=package,
                 hint="take it out of the list, or lower min_document_words",
             )
+        sources.append(source)
         pairs += ours
     return pairs, sources
 
 
-def _read_package(package: str, config: DocstringsData, left_out: Counter[str]) -> list[Pair]:
+def _read_files(
+    package: str, files: Sequence[PackagePath], *, config: DocstringsData, left_out: Counter[str]
+) -> list[Pair]:
     pairs: list[Pair] = []
-    for file in source_files(find_package(package)):
+    for file in files:
         if len(pairs) >= config.max_pairs_per_package:
             break
         try:
@@ -182,10 +204,3 @@ def _encodes(text: str) -> bool:
         return False
     return True
 
-
-def _split_modules(pairs: Sequence[Pair], config: DocstringsData) -> list[SplitName]:
-    shares: dict[SplitName, float] = {"test": config.test_fraction, "validation": config.validation_fraction}
-    assigned = hold_out(Counter(pair.module for pair in pairs), shares, seed=config.split_seed)
-    splits = [assigned[pair.module] for pair in pairs]
-    assert set(splits) <= set(SPLITS)
-    return splits

@@ -6,6 +6,7 @@ in a later split (train < validation < test) is left out; the test set of a sour
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -19,9 +20,7 @@ OVERSHOOT = 1.5
 """A group that would fill a held-out split beyond this multiple of its share stays in train."""
 
 
-def hold_out(
-    sizes: Mapping[str, int], shares: Mapping[SplitName, float], *, seed: int
-) -> dict[str, SplitName]:
+def hold_out(sizes: Mapping[str, int], shares: Mapping[SplitName, float], *, seed: int) -> dict[str, SplitName]:
     """Assign each group to a split. `sizes`: queries per group; `shares`: fraction of all queries to hold out.
 
     Groups are taken in hash order until a share is reached; what is left is train. A share can come out empty when
@@ -51,6 +50,17 @@ class Links:
     query: NDArray[np.int64]
     thing: NDArray[np.int64]
 
+    def only(self, wanted: NDArray[np.bool_]) -> "Links":
+        """The links of the queries marked in `wanted`."""
+        keep = wanted[self.query]
+        return Links(self.query[keep], self.thing[keep])
+
+
+def joined(first: Links, second: Links) -> Links:
+    """Both, with the things of `second` numbered after those of `first`."""
+    shift = int(first.thing.max(initial=-1)) + 1
+    return Links(np.concatenate((first.query, second.query)), np.concatenate((first.thing, second.thing + shift)))
+
 
 def components(count: int, links: Links) -> NDArray[np.int64]:
     """Label `count` queries: equal labels share something, directly or through other queries."""
@@ -65,4 +75,22 @@ def crossing(splits: Sequence[SplitName], links: Links) -> NDArray[np.bool_]:
     np.maximum.at(latest, links.thing, rank[links.query])
     result = np.zeros(len(splits), np.bool_)
     result[links.query[latest[links.thing] > rank[links.query]]] = True
+    return result
+
+
+def hold_out_queries(
+    names: Sequence[str], wanted: NDArray[np.bool_], links: Links, *, shares: Mapping[SplitName, float], seed: int
+) -> NDArray[np.int64]:
+    """Index into SPLITS of each query marked in `wanted` (0 elsewhere); queries that share something stay together."""
+    labels = components(len(names), links.only(wanted))
+    group_name: dict[int, str] = {}
+    rows = np.flatnonzero(wanted).tolist()
+    for row in rows:  # a group is called by its first name, so that the order of queries does not matter
+        label = int(labels[row])
+        group_name[label] = min(names[row], group_name.get(label, names[row]))
+    group_of = {row: group_name[int(labels[row])] for row in rows}
+    assigned = hold_out(Counter(group_of.values()), shares, seed=seed)
+    result = np.zeros(len(names), np.int64)
+    for row, group in group_of.items():
+        result[row] = SPLITS.index(assigned[group])
     return result

@@ -13,7 +13,7 @@ the dataset's digest is SHA-256 over the canonical JSON of the tables' digests. 
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -122,8 +122,16 @@ class _Table:
             self._flush(len(self._pending[0]))
         self._writer.close()
 
+    def abandon(self) -> None:
+        """Let go of a file that is about to be deleted; its contents no longer matter."""
+        with suppress(OSError, pa.ArrowException):
+            self._writer.close()
+        self._writer.is_open = False  # else its finaliser writes to the closed file, and complains
+
     def _flush(self, count: int) -> None:
-        arrays = [pa.array(pending[:count], field.type) for pending, field in zip(self._pending, self._schema)]
+        arrays = [
+            pa.array(pending[:count], field.type) for pending, field in zip(self._pending, self._schema, strict=True)
+        ]
         self._writer.write_batch(pa.record_batch(arrays, schema=self._schema))
         for pending in self._pending:
             del pending[:count]
@@ -164,14 +172,21 @@ class PreparedWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is None:
-            try:
-                for table in self._tables.values():
-                    table.close()
-            except BaseException as failed:
-                self._stack.__exit__(type(failed), failed, failed.__traceback__)
-                raise
-        self._stack.__exit__(kind, error, trace)
+        if error is not None:
+            self._abandon(error)
+            return
+        try:
+            for table in self._tables.values():
+                table.close()
+        except BaseException as failed:
+            self._abandon(failed)
+            raise
+        self._stack.close()
+
+    def _abandon(self, error: BaseException) -> None:
+        for table in self._tables.values():
+            table.abandon()
+        self._stack.__exit__(type(error), error, error.__traceback__)
 
     def add_documents(self, ids: Sequence[str], texts: Sequence[str]) -> None:
         """Append documents; ids are unique (checked by the source)."""

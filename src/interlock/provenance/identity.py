@@ -1,0 +1,76 @@
+"""The ids of runs, judgements and decisions: each a hash over what its subject depends on, and nothing else.
+
+    run_id         what the weights depend on
+    judgement_id   run + gates + measurements (made where judgements are made, `interlock.gates.judgement`)
+    decision_id    judgement + policy + replayed answers
+
+Gates, agents, language models, tracking, budgets and lineage have no parameter here, so they cannot enter a run id.
+Later stages read ids from earlier records and never compute them again.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from interlock.contracts.hardware import Hardware
+from interlock.contracts.lane import BODY_KEYS
+from interlock.errors import ProvenanceError
+from interlock.provenance.canonical import plain, sha256_json
+
+RUN_ID_PATTERN = r"^[0-9a-f]{16}$"
+_HARDWARE_KEYS = ("kind", "threads", "deterministic")
+"""What of the hardware changes bits. Which of several equal GPUs (`device_index`) does not."""
+
+
+def run_id(
+    *,
+    lane_body: Mapping[str, Any],
+    seed: int,
+    hardware: Hardware | Mapping[str, Any],
+    dataset_sha256: str,
+    input_digests: Mapping[str, str],
+    code_sha256: str,
+    lock_sha256: str,
+) -> str:
+    """First 16 hex digits of the digest of everything that the weights depend on.
+
+    `lane_body` holds only keys of `BODY_KEYS`; `input_digests` maps each input's name to the digest of what was used.
+    Raises ProvenanceError for other keys and for text that is no SHA-256.
+    """
+    foreign = sorted(set(lane_body) - set(BODY_KEYS))
+    if foreign or "kind" not in lane_body:
+        raise ProvenanceError(
+            f"a run id is made of lane.{{{','.join(BODY_KEYS)}}} only",
+            key="lane",
+            value=foreign or "no kind",
+            hint="gates and search space judge and steer; they never enter the identity of a run",
+        )
+    target = plain(hardware)
+    missing = [key for key in _HARDWARE_KEYS if key not in target]
+    if missing:
+        raise ProvenanceError("the hardware does not say what changes bits", key="hardware", value=missing)
+    digests = {"dataset": dataset_sha256, "code": code_sha256, "lock": lock_sha256}
+    identity = {
+        "scheme": "interlock-run-1",
+        "lane": dict(lane_body),
+        "seed": seed,
+        "hardware": {key: target[key] for key in _HARDWARE_KEYS},
+        **{name: _sha256(name, text) for name, text in digests.items()},
+        "inputs": {name: _sha256(f"inputs.{name}", text) for name, text in input_digests.items()},
+    }
+    return sha256_json(identity)[:16]
+
+
+def decision_id(*, judgement_id: str, policy: Mapping[str, Any], answers: Any = None) -> str:
+    """First 16 hex digits of the digest of a decision's grounds.
+
+    `policy` is the policy's configuration; `answers` are the replayed answers of a language model, None for rules.
+    """
+    grounds = {"scheme": "interlock-decision-1", "judgement": judgement_id, "policy": dict(policy), "answers": answers}
+    return sha256_json(grounds)[:16]
+
+
+def _sha256(name: str, text: str) -> str:
+    if not re.fullmatch(r"[0-9a-f]{64}", text):
+        raise ProvenanceError("not a SHA-256 digest", key=name, value=text, hint="pass the digest of the bytes used")
+    return text

@@ -1,0 +1,140 @@
+"""What the archive says, as events: the same for a run archived just now and for one found on disk.
+
+So a lost event log is made again from the archive (`rebuild`), up to the times at which things were written down.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from interlock.contracts.card import RunCard
+from interlock.errors import RegistryError
+from interlock.provenance.canonical import sha256_json
+from interlock.registry import index
+from interlock.registry.archive import read_card
+from interlock.registry.events import Proposal, append_new
+from interlock.registry.layout import CARD, run_folder
+
+JUDGEMENTS, JUDGEMENT = "judgements", "judgement.json"
+DECISIONS, DECISION = "decisions", "decision.json"
+WHEN = "when.json"
+"""`{"at": ...}` beside a judgement or a decision: when it was made, as its maker says; orders them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rebuilt:
+    """What a rebuild found."""
+
+    runs: int
+    """Archived runs."""
+    events_added: int
+    """Events that the log had lost."""
+
+
+def rebuild(home: Path) -> Rebuilt:
+    """Complete the event log from the archive and fold the index anew. Raises RegistryError for a damaged card."""
+    runs = archived_runs(home)
+    proposals = [proposal for run_id in runs for proposal in all_proposals(home, run_id)]
+    added = append_new(home, proposals, once=True)
+    index.refold(home)
+    return Rebuilt(runs=len(runs), events_added=len(added))
+
+
+def archived_runs(home: Path) -> tuple[str, ...]:
+    """Ids of all runs that have a card, oldest first."""
+    found = [path.parent.parent.name for path in (home / "runs").glob(f"*/models/{CARD}")]
+    return tuple(sorted(found, key=lambda run_id: (read_card(home, run_id).observations.created_at, run_id)))
+
+
+def all_proposals(home: Path, run_id: str) -> list[Proposal]:
+    """Everything that the archived run stands for, in the order in which it happened."""
+    proposals = run_proposals(home, run_id)
+    proposals += [statement_proposal(run_id, folder, JUDGEMENT) for folder in statements(home, run_id, JUDGEMENTS)]
+    proposals += [statement_proposal(run_id, folder, DECISION) for folder in statements(home, run_id, DECISIONS)]
+    return proposals
+
+
+def run_proposals(home: Path, run_id: str) -> list[Proposal]:
+    """That the run was archived and, when it was exported, that its model is a candidate."""
+    card = read_card(home, run_id)
+    card_sha256 = hashlib.sha256((run_folder(home, run_id) / "models" / CARD).read_bytes()).hexdigest()
+    proposals = [Proposal(kind="run_archived", subject=run_id, body=_run_body(card, card_sha256))]
+    if card.export == "completed":
+        proposals.append(Proposal(kind="model_registered", subject=card.name, body=_model_body(card)))
+    return proposals
+
+
+def statements(home: Path, run_id: str, kind: str) -> list[Path]:
+    """Folders of the run's complete judgements or decisions, oldest first."""
+    main = {JUDGEMENTS: JUDGEMENT, DECISIONS: DECISION}[kind]
+    folders = [path.parent for path in (run_folder(home, run_id) / kind).glob(f"*/{main}")]
+    return sorted(folders, key=lambda folder: (made_at(folder), folder.name))
+
+
+def statement_proposal(run_id: str, folder: Path, main: str) -> Proposal:
+    """That the run was judged, or decided upon. Raises RegistryError for a file that does not say what it must."""
+    path = folder / main
+    keys = ("judgement_id", "verdict") if main == JUDGEMENT else ("judgement_id", "decision_id", "action")
+    values = _read_json(path)
+    if missing := [key for key in (*keys, "run_id") if not isinstance(values.get(key), str)]:
+        raise RegistryError("it does not name what it must", path=path, value=missing, hint="restore the file")
+    if values["run_id"] != run_id:
+        raise RegistryError("it belongs to another run", path=path, value=values["run_id"], hint="restore the file")
+    body = {key: values[key] for key in keys} | {"sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    return Proposal(kind="judged" if main == JUDGEMENT else "decided", subject=run_id, body=body)
+
+
+def made_at(folder: Path) -> str:
+    """When a judgement or decision was made (UTC, ISO 8601); '' when its maker did not say."""
+    path = folder / WHEN
+    return str(_read_json(path).get("at", "")) if path.is_file() else ""
+
+
+def _run_body(card: RunCard, card_sha256: str) -> dict[str, Any]:
+    return {
+        "lane": card.lane,
+        "model_type": card.model_type,
+        "dataset": card.dataset,
+        "dataset_sha256": card.dataset_sha256,
+        "seed": card.seed,
+        "git_commit": card.git_commit,
+        "created_at": card.observations.created_at,
+        "export": card.export,
+        "card_sha256": card_sha256,
+    }
+
+
+def _model_body(card: RunCard) -> dict[str, Any]:
+    """The main model file is what the registry points to; a lane without one points to all its files."""
+    folder = f"runs/{card.run_id}/models"
+    main = next((name for name in card.model_files if name in card.artifacts), None)
+    return {
+        "run_id": card.run_id,
+        "model_type": card.model_type,
+        "dataset": card.dataset,
+        "git_commit": card.git_commit,
+        "seed": card.seed,
+        "hyperparameters": card.hyperparameters,
+        "metrics": {**card.observations.results, **card.results},
+        "path": f"{folder}/{main}" if main else folder,
+        "created_at": card.observations.created_at,
+        "sha256": card.artifacts[main].sha256 if main else sha256_json(card.artifacts),
+    }
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise RegistryError(f"cannot be read: {error}", path=path, hint="restore the file from a backup") from error
+    return values if isinstance(values, dict) else {}
+
+
+def news(home: Path, proposals: Iterable[Proposal]) -> int:
+    """Write down what is news and bring the index up to date; returns how many events were added."""
+    added = append_new(home, proposals)
+    index.refresh(home)
+    return len(added)

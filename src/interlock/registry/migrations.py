@@ -1,0 +1,63 @@
+"""The index's schema as numbered steps. A published step is never edited; a change is a new step at the end."""
+
+MIGRATIONS: tuple[tuple[int, str, tuple[str, ...]], ...] = (
+    (
+        1,
+        "models, history of stages, runs, decisions",
+        (
+            # The first ten columns are the ones that readers of models.db know.
+            """CREATE TABLE models (
+                id TEXT PRIMARY KEY,
+                model_type TEXT NOT NULL,
+                dataset TEXT NOT NULL,
+                git_commit TEXT NOT NULL,
+                run_id TEXT NOT NULL,
+                seed INTEGER NOT NULL,
+                hyperparameters JSON NOT NULL,
+                metrics JSON NOT NULL,
+                path TEXT NOT NULL,
+                created_at INTEGER NOT NULL,
+                sha256 TEXT NOT NULL,
+                verdict TEXT,
+                stage TEXT NOT NULL
+            )""",
+            "CREATE INDEX models_by_run ON models (run_id)",
+            """CREATE TABLE stage_history (
+                event INTEGER PRIMARY KEY,
+                model_id TEXT NOT NULL,
+                from_stage TEXT NOT NULL,
+                to_stage TEXT NOT NULL,
+                at TEXT NOT NULL,
+                reason TEXT NOT NULL
+            )""",
+            """CREATE TRIGGER stage_history_no_update BEFORE UPDATE ON stage_history
+                BEGIN SELECT RAISE(ABORT, 'stage_history only grows'); END""",
+            """CREATE TRIGGER stage_history_no_delete BEFORE DELETE ON stage_history
+                BEGIN SELECT RAISE(ABORT, 'stage_history only grows'); END""",
+            """CREATE TABLE runs (
+                run_id TEXT PRIMARY KEY,
+                lane TEXT NOT NULL,
+                model_type TEXT NOT NULL,
+                dataset TEXT NOT NULL,
+                seed INTEGER NOT NULL,
+                git_commit TEXT NOT NULL,
+                created_at INTEGER NOT NULL,
+                export TEXT NOT NULL,
+                card_sha256 TEXT NOT NULL,
+                model_id TEXT,
+                judgement_id TEXT,
+                verdict TEXT
+            )""",
+            """CREATE TABLE decisions (
+                run_id TEXT NOT NULL,
+                judgement_id TEXT NOT NULL,
+                decision_id TEXT NOT NULL,
+                action TEXT NOT NULL,
+                PRIMARY KEY (run_id, judgement_id)
+            )""",
+            # How far the events are folded in: the line and its digest.
+            "CREATE TABLE folded (one INTEGER PRIMARY KEY CHECK (one = 1), seq INTEGER NOT NULL, sha256 TEXT NOT NULL)",
+        ),
+    ),
+)
+"""`(number, name, statements)`, in order."""

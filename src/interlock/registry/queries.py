@@ -1,0 +1,254 @@
+"""What people ask: which runs and models there are, and everything about one of them.
+
+Runs that never got a card are listed too, from their attempts, so that failures are seen. Names can be shortened to a
+unique beginning.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from interlock.contracts.attempt import AttemptEnd, AttemptStart
+from interlock.contracts.base import Contract
+from interlock.contracts.card import RunCard
+from interlock.errors import UsageError
+from interlock.provenance.attempts import AttemptFiles, list_attempts
+from interlock.registry import index
+from interlock.registry.archive import read_card
+from interlock.registry.derive import DECISIONS, JUDGEMENTS, archived_runs, made_at, rebuild, statements
+from interlock.registry.events import events_path
+
+_SHOWN_CANDIDATES = 8
+
+
+class RunRow(Contract):
+    """One run in a list."""
+
+    run_id: str
+    """The run."""
+    lane: str
+    """Its lane."""
+    state: str
+    """`decided`, `judged`, `not judged`; without a card: `running`, or how its last attempt ended."""
+    verdict: str | None = None
+    """Newest verdict."""
+    action: str | None = None
+    """Newest decision under that verdict."""
+    model_id: str | None = None
+    """Name in the registry, when it was exported."""
+    dataset: str = ""
+    """Name of the dataset."""
+    seed: int | None = None
+    """Seed."""
+    created_at: int | None = None
+    """Start of training, seconds since 1970; of a run without a card, of its first attempt."""
+
+
+class StatementRow(Contract):
+    """A judgement or a decision of a run."""
+
+    id: str
+    """Its id."""
+    at: str
+    """When it was made (UTC, ISO 8601)."""
+    path: str
+    """Its folder, relative to the home."""
+
+
+class AttemptRow(Contract):
+    """One execution."""
+
+    start: AttemptStart
+    """How it began."""
+    end: AttemptEnd | None
+    """How it ended."""
+
+
+class RunView(Contract):
+    """Everything about a run."""
+
+    run: RunRow
+    """Its row in the list."""
+    card: RunCard | None
+    """Its card, verified; None while it is unfinished."""
+    judgements: tuple[StatementRow, ...]
+    """Oldest first; the newest is the run's verdict unless an earlier one was taken up again."""
+    decisions: tuple[StatementRow, ...]
+    """Oldest first."""
+    attempts: tuple[AttemptRow, ...]
+    """Executions recorded on this machine's home, oldest first."""
+    path: str
+    """Its folder, relative to the home."""
+
+
+class ModelRow(Contract):
+    """One registered model."""
+
+    id: str
+    """Name."""
+    model_type: str
+    """Kind of the lane."""
+    dataset: str
+    """Dataset."""
+    git_commit: str
+    """Commit; empty without git."""
+    run_id: str
+    """Run it came from."""
+    seed: int
+    """Seed."""
+    hyperparameters: dict[str, JsonValue]
+    """As on the card."""
+    metrics: dict[str, JsonValue]
+    """As on the card, also those that differ between executions."""
+    path: str
+    """Its main file, relative to the home."""
+    created_at: int
+    """Start of training, seconds since 1970."""
+    sha256: str
+    """Digest of that file."""
+    verdict: str | None
+    """Newest verdict of its run."""
+    stage: str
+    """`candidate` and so on."""
+
+
+class StageChange(Contract):
+    """One line of a model's history."""
+
+    from_stage: str
+    """Stage before; empty at the first."""
+    to_stage: str
+    """Stage after."""
+    at: str
+    """When (UTC, ISO 8601)."""
+    reason: str
+    """Why."""
+
+
+class ModelView(Contract):
+    """Everything about a model."""
+
+    model: ModelRow
+    """Its row in the list."""
+    history: tuple[StageChange, ...]
+    """Its stages, oldest first."""
+
+
+def list_runs(home: Path) -> tuple[RunRow, ...]:
+    """All runs, newest first."""
+    _restore(home)
+    found = {row.run_id: row for row in _indexed_runs(home)}
+    begun: dict[str, list[AttemptFiles]] = {}
+    for files in list_attempts(home):
+        if files.start.run_id and files.start.run_id not in found:
+            begun.setdefault(files.start.run_id, []).append(files)
+    rows = [*found.values(), *(_unfinished(run_id, files) for run_id, files in begun.items())]
+    return tuple(sorted(rows, key=lambda row: (-(row.created_at or 0), row.run_id)))
+
+
+def find_run(home: Path, text: str) -> RunRow:
+    """The run with that id, or the only one whose id begins so. Raises UsageError listing candidates."""
+    rows = {row.run_id: row for row in list_runs(home)}
+    return rows[_only(text, rows, what="run")]
+
+
+def show_run(home: Path, text: str) -> RunView:
+    """Everything about a run; its archived files are verified. Raises UsageError, ProvenanceError."""
+    row = find_run(home, text)
+    has_card = row.run_id in archived_runs(home)
+    return RunView(
+        run=row,
+        card=read_card(home, row.run_id, verify=True) if has_card else None,
+        judgements=_statements(home, row.run_id, JUDGEMENTS),
+        decisions=_statements(home, row.run_id, DECISIONS),
+        attempts=tuple(
+            AttemptRow(start=found.start, end=found.end) for found in list_attempts(home, run_id=row.run_id)
+        ),
+        path=f"runs/{row.run_id}",
+    )
+
+
+def list_models(home: Path) -> tuple[ModelRow, ...]:
+    """All registered models, newest first."""
+    _restore(home)
+    with index.reading(home) as database:
+        found = database.execute("SELECT * FROM models ORDER BY created_at DESC, id").fetchall()
+    return tuple(ModelRow(**index.loaded(row)) for row in found)
+
+
+def show_model(home: Path, text: str) -> ModelView:
+    """The model with that name or run id, or the only one whose name begins so, with its history."""
+    models = {model.id: model for model in list_models(home)}
+    by_run = [model.id for model in models.values() if model.run_id == text]
+    name = by_run[0] if len(by_run) == 1 else _only(text, models, what="model")
+    with index.reading(home) as database:
+        history = database.execute(
+            "SELECT from_stage, to_stage, at, reason FROM stage_history WHERE model_id = ? ORDER BY event", (name,)
+        ).fetchall()
+    return ModelView(model=models[name], history=tuple(StageChange(**dict(row)) for row in history))
+
+
+def _restore(home: Path) -> None:
+    """A home whose event log was deleted gets it back from the archive before anyone is told that it is empty."""
+    if not events_path(home).exists() and next((home / "runs").glob("*/models"), None):
+        rebuild(home)
+
+
+def _indexed_runs(home: Path) -> list[RunRow]:
+    with index.reading(home) as database:
+        found = database.execute(
+            "SELECT runs.*, decisions.action FROM runs LEFT JOIN decisions USING (run_id, judgement_id)"
+        ).fetchall()
+    return [
+        RunRow(
+            run_id=row["run_id"],
+            lane=row["lane"],
+            state="decided" if row["action"] else "judged" if row["verdict"] else "not judged",
+            verdict=row["verdict"],
+            action=row["action"],
+            model_id=row["model_id"],
+            dataset=row["dataset"],
+            seed=row["seed"],
+            created_at=row["created_at"],
+        )
+        for row in found
+    ]
+
+
+def _unfinished(run_id: str, attempts: list[AttemptFiles]) -> RunRow:
+    from datetime import datetime
+
+    last = attempts[-1]
+    return RunRow(
+        run_id=run_id,
+        lane=last.start.lane,
+        state=f"{last.start.stage} {last.end.exit}" if last.end else f"{last.start.stage} running",
+        created_at=int(datetime.fromisoformat(attempts[0].start.started_at).timestamp()),
+    )
+
+
+def _statements(home: Path, run_id: str, kind: str) -> tuple[StatementRow, ...]:
+    return tuple(
+        StatementRow(id=folder.name, at=made_at(folder), path=folder.relative_to(home).as_posix())
+        for folder in statements(home, run_id, kind)
+    )
+
+
+def _only(text: str, names: Iterable[str], *, what: str) -> str:
+    known = list(names)
+    if text in known:
+        return text
+    matches = [name for name in known if text and name.startswith(text)]
+    if len(matches) == 1:
+        return matches[0]
+    candidates = sorted(matches) if matches else known
+    listed = ", ".join(candidates[:_SHOWN_CANDIDATES]) or "there is none yet"
+    if len(candidates) > _SHOWN_CANDIDATES:
+        listed += f" and {len(candidates) - _SHOWN_CANDIDATES} more"
+    raise UsageError(
+        f"begins the name of more than one {what}" if matches else f"no such {what}",
+        key=what,
+        value=text,
+        hint=f"known: {listed}" if not matches else f"give more of it: {listed}",
+    )

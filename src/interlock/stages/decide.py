@@ -1,0 +1,133 @@
+"""Stage `decide`: choose what follows from the verdict, inside the closed set that it allows; write the lane report."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import TypeAdapter
+
+from interlock.contracts.agent import Agent
+from interlock.contracts.decision import Decision, DecisionContext, LaneAction, Number
+from interlock.contracts.lane import Range
+from interlock.contracts.lane_report import Actuals, LaneReport
+from interlock.contracts.stage import Observations, StageRecord
+from interlock.contracts.verdict import Judgement
+from interlock.decisions import rules
+from interlock.decisions.actions import allowed_actions
+from interlock.decisions.evidence import Value, gather
+from interlock.errors import StageError
+from interlock.lanes.spec import Progress, StageOutcome
+from interlock.provenance.canonical import canonical_json, plain
+from interlock.provenance.files import write_atomic, write_json
+from interlock.reports.decisions import decision_markdown
+from interlock.stages.frame import OBSERVATIONS, Frame, Place, run_of_train, run_stage
+from interlock.stages.judge import JUDGEMENT
+
+DECISION = "decision.json"
+DECISION_PAGE = "decision.md"
+LANE_REPORT = "lane_report.yaml"
+
+_AGENTS = TypeAdapter(dict[str, Agent])
+_SPACE = TypeAdapter(dict[str, Range])
+_STATES: dict[LaneAction, Literal["completed", "escalated"]] = {
+    LaneAction.ACCEPT: "completed",
+    LaneAction.ESCALATE: "escalated",
+}
+
+
+def run(place: Place, *, progress: Progress) -> StageRecord:
+    """Decide about the run."""
+    return run_stage("decide", place, _decide, progress=progress, identify=run_of_train)
+
+
+def _decide(frame: Frame) -> StageOutcome:
+    judgement = Judgement.model_validate_json((frame.inputs["judge"] / JUDGEMENT).read_text())
+    agents = _AGENTS.validate_json(canonical_json(frame.params["agents"]))
+    decision = rules.decide(_context(frame, judgement, agents))
+    write_json(frame.folder / DECISION, decision)
+    write_atomic(frame.folder / DECISION_PAGE, decision_markdown(decision))
+    report = _lane_report(frame, judgement, decision, agents)
+    write_atomic(frame.folder / LANE_REPORT, yaml.safe_dump(plain(report), sort_keys=False, allow_unicode=True))
+    frame.progress.message(f"decision: {decision.action}")
+    return StageOutcome(
+        facts={"action": decision.action.value, "decision_id": decision.decision_id},
+        volatile_files=(LANE_REPORT,),  # it states durations, which differ between executions
+    )
+
+
+def _context(frame: Frame, judgement: Judgement, agents: Mapping[str, Agent]) -> DecisionContext:
+    """What the policy sees. A run that a person started begins its lineage, so this is its first attempt."""
+    space = _SPACE.validate_json(canonical_json(frame.params["lane"].get("search_space", {})))
+    current = {key: number for key in space if isinstance(number := _lookup(frame.params, key), int | float)}
+    attempts, max_attempts = 1, _decider(agents).policy.max_attempts
+    evidence = gather(
+        judgement, facts=_facts(frame), current=current, attempts=attempts, max_attempts=max_attempts
+    )
+    return DecisionContext(
+        run_id=judgement.run_id, judgement_id=judgement.judgement_id, lane=judgement.lane, verdict=judgement.verdict,
+        rows=judgement.rows, evidence=evidence, current=current, search_space=space, attempts=attempts,
+        max_attempts=max_attempts, allowed=allowed_actions(judgement.verdict, policy=rules.POLICY),
+    )
+
+
+def _decider(agents: Mapping[str, Agent]) -> Agent:
+    """The one agent that owns this stage."""
+    owners = [name for name, agent in agents.items() if "decide" in agent.stages]
+    if len(owners) != 1:
+        raise StageError("exactly one agent must own the stage decide", key="agents", value=owners,
+                         hint="set `stages: [decide]` on one agent in conf/agent")
+    return agents[owners[0]]
+
+
+def _facts(frame: Frame) -> dict[str, Value]:
+    """Plain facts of the earlier stages, as `<stage>.<fact>`."""
+    return {
+        f"{stage}.{name}": value
+        for stage, record in frame.records.items()
+        for name, value in record.facts.items()
+        if isinstance(value, bool | int | float | str) and value != ""
+    }
+
+
+def _lookup(values: Any, key: str) -> Number | None:
+    for part in key.split("."):
+        values = values.get(part) if isinstance(values, Mapping) else None
+    return values if isinstance(values, int | float) and not isinstance(values, bool) else None
+
+
+def _lane_report(
+    frame: Frame, judgement: Judgement, decision: Decision, agents: Mapping[str, Agent]
+) -> LaneReport:
+    seconds = sum(_duration_s(frame.place.folder / stage / OBSERVATIONS) for stage in ("prepare", *frame.inputs))
+    return LaneReport(
+        lane=frame.place.lane,
+        state=_STATES.get(decision.action, "failed"),
+        artifacts=tuple(
+            {name.rsplit("/", 1)[-1]: f"runs/{judgement.run_id}/models/{name.rsplit('/', 1)[-1]}"}
+            for stage in ("train", "evaluate", "export")
+            for name in sorted(frame.records[stage].artifacts)
+            if "/" not in name
+        ),
+        acceptance_results={
+            row.gate: bool(row.observed) if row.unit == "bool" and row.observed is not None else row.observed
+            for row in judgement.rows
+        },
+        actuals=Actuals(
+            tokens=0, duration_mins=round(seconds / 60, 2), compute_hours=round(seconds / 3600, 4), cost_usd=0.0
+        ),
+        managers_used=tuple(
+            {spelled(name): ", ".join(agent.responsibilities)}
+            for name, agent in agents.items()
+            if agent.tier == "manager"
+        ),
+    )
+
+
+def spelled(agent_id: str) -> str:
+    """The source's spelling of an agent's id: `mgr_models_01` -> `Mgr-Models-01`."""
+    return "-".join(part.capitalize() for part in agent_id.split("_"))
+
+
+def _duration_s(path: Path) -> float:
+    return Observations.model_validate_json(path.read_text()).duration_s if path.is_file() else 0.0

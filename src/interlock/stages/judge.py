@@ -1,0 +1,27 @@
+"""Stage `judge`: fold all gates into one verdict with reasons. A verdict that is no pass is a result, not an error."""
+
+from interlock.contracts.stage import StageRecord
+from interlock.lanes.spec import Progress, StageOutcome
+from interlock.provenance.files import write_atomic, write_json
+from interlock.reports.verdicts import verdict_markdown
+from interlock.stages.frame import Frame, Place, run_of_train, run_stage
+from interlock.stages.verdicts import read_gates, read_measured
+
+JUDGEMENT = "judgement.json"
+VERDICT_PAGE = "verdict.md"
+
+
+def run(place: Place, *, progress: Progress) -> StageRecord:
+    """Judge the run."""
+    return run_stage("judge", place, _judge, progress=progress, identify=run_of_train)
+
+
+def _judge(frame: Frame) -> StageOutcome:
+    assert frame.run_id
+    measured = read_measured([frame.inputs["evaluate"], frame.inputs["export"]], run_id=frame.run_id)
+    gates = read_gates(frame.params["lane"]["gates"])
+    judgement = measured.judgement(frame.place.lane, gates)
+    write_json(frame.folder / JUDGEMENT, judgement)
+    write_atomic(frame.folder / VERDICT_PAGE, verdict_markdown(judgement))
+    frame.progress.message(f"verdict: {judgement.verdict}")
+    return StageOutcome(facts={"verdict": judgement.verdict.value, "judgement_id": judgement.judgement_id})

@@ -1,0 +1,55 @@
+"""Every file under conf/ composes into a valid experiment, in every lane that can use it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from interlock.errors import ConfigError
+
+CONF = Path(__file__).resolve().parents[2] / "conf"
+
+
+def _options() -> Iterator[tuple[str, str]]:
+    for path in sorted(CONF.rglob("*.yaml")):
+        if path.parent != CONF:
+            yield path.parent.relative_to(CONF).as_posix(), path.stem
+
+
+def _faults(overrides: list[str]) -> list[str]:
+    """Dotted keys and problems; what a person has to fill in (a dataset's path) is not a fault of the file."""
+    from interlock.config.compose import compose_lane
+    from interlock.config.validate import validate
+
+    try:
+        validate(compose_lane(CONF, overrides), subject=" ".join(overrides))
+    except ConfigError as error:
+        return [str(fault) for fault in error.faults if fault.value != "???"]
+    return []
+
+
+def test_there_are_files() -> None:
+    groups = {group for group, _ in _options()}
+    assert {"agent", "data", "experiment", "gate", "hardware", "lane", "model", "optimizer", "trainer"} <= groups
+
+
+def test_the_default_experiment_is_valid() -> None:
+    assert _faults([]) == []
+
+
+@pytest.mark.parametrize(("group", "option"), list(_options()))
+def test_every_choice_is_valid(group: str, option: str) -> None:
+    assert _faults([f"{group}={option}"]) == []
+
+
+def test_params_yaml_is_valid(repository: Path) -> None:
+    from interlock.config.params import compose_workspace
+
+    assert list(compose_workspace(repository)) == ["query_tower"]
+
+
+def test_dvc_yaml_is_what_the_configuration_renders_to(repository: Path) -> None:
+    from interlock.config.params import compose_workspace
+    from interlock.config.pipeline import require_rendered
+
+    require_rendered(repository, compose_workspace(repository))
