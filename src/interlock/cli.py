@@ -118,7 +118,7 @@ def sync(as_json: Json = False) -> None:
     """Archive finished runs and index them; safe to repeat."""
     from interlock.commands import records
 
-    records.sync(_workspace(), as_json=as_json)
+    raise typer.Exit(records.sync(_workspace(), as_json=as_json))
 
 
 @runs_app.command("list", epilog="Example: interlock runs list --json")

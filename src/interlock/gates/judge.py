@@ -73,6 +73,20 @@ def seed_of(run_id: str) -> int:
     return int.from_bytes(hashlib.blake2b(run_id.encode(), digest_size=8).digest(), "little")
 
 
+def bounds_of(
+    name: str,
+    measurements: Mapping[str, Measurement],
+    *,
+    scores: Mapping[str, Any],
+    items: Mapping[str, ItemIds],
+    seed: int,
+    confidence: float,
+) -> Bounds:
+    """One-sided bounds of one measurement, the same that a gate would get. Raises BlockedError where it would block."""
+    facts = _Facts(measurements=measurements, scores=scores, items=items, seed=seed)
+    return _bounds(facts.sample(name), confidence, facts.rng(name))
+
+
 def _judge_one(name: str, gate: Gate, facts: _Facts) -> GateResult:
     try:
         match gate:

@@ -38,6 +38,7 @@ _START, _END, _ALIVE = ".start.json", ".end.json", ".alive"
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _ERROR_MAX_CHARS = 2000
 _CLOCK_TOLERANCE_S = 1.0
+_WAIT_STEP_S = 0.05
 
 
 class AttemptFiles(NamedTuple):
@@ -177,18 +178,24 @@ def list_attempts(
 
 
 @contextmanager
-def run_lock(home: Path, key: str) -> Iterator[None]:
-    """Hold the only lock on `key` (a run id, a folder) for the block. Raises BusyError naming the holder.
+def run_lock(home: Path, key: str, *, wait_s: float = 0.0) -> Iterator[None]:
+    """Hold the only lock on `key` (a run id, a folder) for the block.
 
-    Locks of a process that dies are released by the kernel.
+    Raises BusyError naming the holder when it is still held after `wait_s` seconds. Locks of a process that dies are
+    released by the kernel.
     """
     name = key if _SAFE_NAME.fullmatch(key) else hashlib.sha256(key.encode()).hexdigest()[:32]
     lock, holder = home / "state" / "locks" / f"{name}.lock", home / "state" / "locks" / f"{name}.json"
     with ExitStack() as stack:
-        try:
-            stack.enter_context(exclusive(lock))
-        except BlockingIOError as error:
-            raise _busy(key, holder) from error
+        deadline = time.monotonic() + wait_s
+        while True:
+            try:
+                stack.enter_context(exclusive(lock))
+                break
+            except BlockingIOError as error:
+                if time.monotonic() >= deadline:
+                    raise _busy(key, holder) from error
+                time.sleep(_WAIT_STEP_S)
         stack.callback(holder.unlink, missing_ok=True)
         write_json(holder, {"key": key, "pid": _this_process()[0], "host": host_name(), "since": _now()})
         yield

@@ -5,6 +5,7 @@ unique beginning.
 """
 
 from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -217,8 +218,6 @@ def _indexed_runs(home: Path) -> list[RunRow]:
 
 
 def _unfinished(run_id: str, attempts: list[AttemptFiles]) -> RunRow:
-    from datetime import datetime
-
     last = attempts[-1]
     return RunRow(
         run_id=run_id,

@@ -62,9 +62,11 @@ def _ordered(judgement: Judgement) -> list[GateResult]:
 
 def _numbers(row: GateResult) -> tuple[str, str, str, str]:
     target = f"{row.comparison} {figure(row.target, row.unit)}" if row.target is not None else "yes"
+    # A fail is proven by the other bound: even that one misses the target.
+    bound = row.other_bound if row.verdict is Verdict.FAIL else row.bound
     return (
         figure(row.observed, row.unit),
-        figure(row.bound, row.unit),
+        figure(bound, row.unit),
         target,
         f"{row.n:,}" if row.n is not None and row.unit != "bool" else "-",
     )

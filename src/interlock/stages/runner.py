@@ -1,6 +1,6 @@
 """Run all stages of a lane without DVC: what `interlock run` and sweeps do. Finished stages are not repeated.
 
-Each composed configuration has a folder of its own under `artifacts/work`, so that jobs never meet. The prepared data
+Each composed configuration has a folder of its own under `work/` of INTERLOCK_HOME, so that jobs never meet. The prepared data
 is shared by all jobs with the same data configuration.
 """
 
@@ -16,6 +16,7 @@ from interlock.provenance.closure import code_digest
 from interlock.provenance.digest import sha256_file
 from interlock.provenance.environment import lock_digest
 from interlock.provenance.files import write_atomic
+from interlock.provenance.workspace import interlock_home
 from interlock.stages import decide, evaluate, export, judge, prepare, train
 from interlock.stages.code import stage_code
 from interlock.stages.frame import OUTPUTS, Place, load_record, read_composed, select
@@ -32,7 +33,7 @@ _RUN = {
 
 def work_place(workspace: Path, *, lane: str, composed: str) -> Place:
     """The folder of one composed configuration; writes its `params.yaml`."""
-    folder = workspace / "artifacts" / "work" / f"{lane}-{sha256_json(composed)[:12]}"
+    folder = interlock_home(workspace) / "work" / f"{lane}-{sha256_json(composed)[:12]}"
     params = folder / "params.yaml"
     if not params.is_file() or params.read_text() != composed:
         write_atomic(params, composed)
@@ -74,7 +75,7 @@ def _key(stage: StageName, place: Place) -> tuple[str, str, str]:
 def _share_prepared(place: Place) -> None:
     """Let `prepare` be a link to a folder that all jobs with the same data configuration share."""
     link = place.folder / "prepare"
-    shared = place.workspace / "artifacts" / "work" / "prepared" / sha256_json(_key("prepare", place))[:16]
+    shared = interlock_home(place.workspace) / "work" / "prepared" / sha256_json(_key("prepare", place))[:16]
     shared.mkdir(parents=True, exist_ok=True)
     target = os.path.relpath(shared, link.parent)
     if link.is_symlink() and os.readlink(link) == target:

@@ -11,6 +11,7 @@ from interlock.contracts.gate import Gate
 from interlock.contracts.measurement import Measurement, Measurements
 from interlock.contracts.verdict import GateResult, Judgement
 from interlock.errors import StageError
+from interlock.gates.intervals import two_sided
 from interlock.gates.judge import judge, seed_of
 from interlock.gates.judgement import make_judgement
 from interlock.lanes.retrieval.scores import MEASUREMENTS_FILE, read_scores
@@ -31,6 +32,10 @@ class Measured:
         """One row per gate."""
         return judge(gates, self.measurements, scores=self.scores, items=self.items, seed=seed_of(self.run_id))
 
+    def intervals(self) -> dict[str, tuple[float, float]]:
+        """Two-sided 95 % intervals by measurement name, for reports."""
+        return two_sided(self.measurements, scores=self.scores, items=self.items, seed=seed_of(self.run_id))
+
     def judgement(self, lane: str, gates: Mapping[str, Gate]) -> Judgement:
         """The verdict under these gates."""
         return make_judgement(
@@ -44,17 +49,27 @@ def read_gates(raw: Mapping[str, Any]) -> dict[str, Gate]:
 
 
 def read_measured(folders: Sequence[Path], *, run_id: str) -> Measured:
-    """Read `measurements.json` of each folder that has one, in order; names must not repeat.
+    """Read `measurements.json` of each stage folder that has one; names must not repeat.
 
     Raises StageError when a file belongs to another run or is not valid, ProvenanceError when scores were changed.
     """
+    return _measured([(folder / MEASUREMENTS_FILE, folder) for folder in folders], run_id=run_id)
+
+
+def read_archived(models: Path, *, run_id: str) -> Measured:
+    """The same from an archived run, where export's measurements stand in a folder of their own beside the rest."""
+    files = [models / MEASUREMENTS_FILE, models / "export" / MEASUREMENTS_FILE]
+    return _measured([(file, models) for file in files], run_id=run_id)
+
+
+def _measured(sources: Sequence[tuple[Path, Path]], *, run_id: str) -> Measured:
     measurements: dict[str, Measurement] = {}
     scores: dict[str, Any] = {}
     items: dict[str, Sequence[str]] = {}
-    for folder in folders:
-        for measurement in _read(folder / MEASUREMENTS_FILE, run_id):
+    for file, folder in sources:
+        for measurement in _read(file, run_id):
             if measurement.name in measurements:
-                raise StageError("is measured twice", path=folder / MEASUREMENTS_FILE, key=measurement.name)
+                raise StageError("is measured twice", path=file, key=measurement.name)
             measurements[measurement.name] = measurement
             if measurement.scores is not None:
                 items[measurement.name], scores[measurement.name] = read_scores(measurement, folder)

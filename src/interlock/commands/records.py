@@ -1,0 +1,180 @@
+"""Commands about what was run: sync, runs, registry, judge."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from interlock.commands.screen import print_json, say
+from interlock.contracts.verdict import EXIT_CODES, Verdict
+from interlock.errors import ExitCode
+from interlock.provenance.workspace import interlock_home
+from interlock.registry import queries
+from interlock.registry.derive import rebuild as rebuilt
+from interlock.reports.figures import figure
+from interlock.reports.verdicts import STYLES, verdict_markdown, verdict_table
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+def sync(workspace: Path, *, as_json: bool) -> ExitCode:
+    """Archive what finished. A lane that cannot be archived is named and does not keep the others from it."""
+    import sys
+
+    from interlock.stages.sync import sync as synced
+
+    report = synced(workspace, interlock_home(workspace))
+    if as_json:
+        problems = {folder: str(error) for folder, error in report.problems.items()}
+        print_json({"lanes": [vars(lane) for lane in report.lanes], "problems": problems})
+    else:
+        for lane in report.lanes:
+            waiting = f"; waiting for {', '.join(lane.missing)}" if lane.missing else ""
+            say(f"{lane.folder}: {lane.change}, run {lane.run_id or '-'}, {lane.events} new events{waiting}")
+        if not report.lanes and not report.problems:
+            say("nothing to archive: no stage has finished yet")
+    for folder, error in report.problems.items():
+        print(f"ERROR: {folder}: {error}", file=sys.stderr)
+    return next((error.exit_code for error in report.problems.values()), ExitCode.PASS)
+
+
+def judge(workspace: Path, run: str, overrides: Sequence[str], *, as_json: bool) -> ExitCode:
+    """Judge an archived run with the gates of its lane as they are configured now, and keep the judgement."""
+    from interlock.config.compose import compose_lane
+    from interlock.config.params import lane_overrides, read_params
+    from interlock.config.validate import validate
+    from interlock.registry.archive import read_card
+    from interlock.stages.sync import keep_judgement
+    from interlock.stages.verdicts import read_archived
+
+    home = interlock_home(workspace)
+    row = queries.find_run(home, run)
+    card = read_card(home, row.run_id, verify=True)
+    params = lane_overrides(read_params(workspace / "params.yaml"), card.lane)
+    experiment = validate(compose_lane(workspace / "conf", [*params, *overrides]), subject=f"lane {card.lane}")
+    measured = read_archived(home / "runs" / card.run_id / "models", run_id=card.run_id)
+    judgement = measured.judgement(card.lane, experiment.lane.gates)  # type: ignore[attr-defined]
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    keep_judgement(home, judgement, made_at=now, files={"verdict.md": verdict_markdown(judgement)})
+    if as_json:
+        print_json(judgement)
+    else:
+        _print(f"{card.lane}  run {card.run_id}: {_styled(judgement.verdict)}", verdict_table(judgement))
+    return EXIT_CODES[judgement.verdict]
+
+
+def list_runs(workspace: Path, *, as_json: bool) -> None:
+    """One line per run."""
+    rows = queries.list_runs(interlock_home(workspace))
+    if as_json:
+        print_json(rows)
+        return
+    if not rows:
+        say("no runs yet: dvc repro, then interlock sync")
+        return
+    table = _table("run", "lane", "verdict", "decision", "dataset", "seed", "trained", "state")
+    for row in rows:
+        table.add_row(
+            row.run_id, row.lane, _styled(Verdict(row.verdict)) if row.verdict else "-", row.action or "-",
+            row.dataset or "-", "-" if row.seed is None else str(row.seed), _when(row.created_at), row.state,
+        )
+    _print(table)
+
+
+def show_run(workspace: Path, run: str, *, as_json: bool) -> None:
+    """Everything about one run."""
+    home = interlock_home(workspace)
+    view = queries.show_run(home, run)
+    if as_json:
+        print_json(view)
+        return
+    verdict = _styled(Verdict(view.run.verdict)) if view.run.verdict else "not judged"
+    _print(f"run [bold]{view.run.run_id}[/bold]  {view.run.lane}  {verdict}  decision {view.run.action or '-'}")
+    facts = _table("fact", "value")
+    if view.card:
+        for name, value in (
+            ("trained", _when(view.run.created_at)), ("dataset", view.card.dataset), ("seed", str(view.card.seed)),
+            ("commit", view.card.git_commit or "none"), ("model", view.run.model_id or "not exported"),
+        ):
+            facts.add_row(name, value)
+    facts.add_row("folder", str(home / view.path))
+    for attempt in view.attempts:
+        facts.add_row(f"{attempt.start.stage} attempt", f"{attempt.start.attempt}: {attempt.end.exit if attempt.end else 'running'}")
+    _print(facts)
+    if view.card:
+        results = _table("metric", "value")
+        for name, value in sorted(view.card.results.items()):
+            results.add_row(name, figure(value) if isinstance(value, float) else str(value))
+        _print(results)
+
+
+def list_models(workspace: Path, *, as_json: bool) -> None:
+    """One line per registered model."""
+    models = queries.list_models(interlock_home(workspace))
+    if as_json:
+        print_json(models)
+        return
+    if not models:
+        say("no models yet: a run is registered when its gates pass and it is exported")
+        return
+    table = _table("model", "stage", "verdict", "run", "sha256")
+    for model in models:
+        verdict = _styled(Verdict(model.verdict)) if model.verdict else "-"
+        table.add_row(model.id, model.stage, verdict, model.run_id, model.sha256[:16])
+    _print(table)
+
+
+def show_model(workspace: Path, model: str, *, as_json: bool) -> None:
+    """One model with its history."""
+    home = interlock_home(workspace)
+    view = queries.show_model(home, model)
+    if as_json:
+        print_json(view)
+        return
+    verdict = _styled(Verdict(view.model.verdict)) if view.model.verdict else "not judged"
+    _print(f"[bold]{view.model.id}[/bold]  {view.model.stage}  {verdict}")
+    facts = _table("fact", "value")
+    for name, value in (
+        ("run", view.model.run_id), ("dataset", view.model.dataset), ("seed", str(view.model.seed)),
+        ("file", str(home / view.model.path)), ("sha256", view.model.sha256), ("trained", _when(view.model.created_at)),
+    ):
+        facts.add_row(name, value)
+    for change in view.history:
+        facts.add_row(change.at, f"{change.from_stage or 'new'} -> {change.to_stage}: {change.reason}")
+    _print(facts)
+
+
+def rebuild(workspace: Path, *, as_json: bool) -> None:
+    """Rebuild the index from the event log and the archive."""
+    found = rebuilt(interlock_home(workspace))
+    if as_json:
+        print_json(vars(found))
+    else:
+        say("rebuilt: " + ", ".join(f"{value} {name.replace('_', ' ')}" for name, value in vars(found).items()))
+
+
+def _table(*columns: str) -> "Table":
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in columns:
+        # Ids and digests are for copying: they keep their line, everything else may fold.
+        table.add_column(name, overflow="fold", no_wrap=name in ("run", "verdict", "seed"))
+    return table
+
+
+def _styled(verdict: Verdict) -> str:
+    return f"[bold {STYLES[verdict]}]{verdict}[/]"
+
+
+def _print(*parts: "str | Table") -> None:
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    for part in parts:
+        console.print(part, soft_wrap=isinstance(part, str))
+
+
+def _when(seconds: int | None) -> str:
+    return "-" if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")

@@ -1,0 +1,124 @@
+"""The hashed encoder: what words say exactly, and what a learned table says of their meaning, side by side.
+
+    vector = unit([ sketch(tf * idf) / sqrt(norm^2 + pivot^2), slack, sqrt(mix) * unit(sum of table rows) ])
+
+The sketch is a signed random projection that keeps inner products (Charikar et al. 2002; Weinberger et al. 2009), so the
+lexical part scores like a pivoted TF-IDF cosine (Singhal et al. 1996) without a vocabulary. Only the table is trained. It
+starts as LSA of the training texts and learns, in the loss, what the lexical part leaves open. `slack` brings documents to
+length 1 without undoing the pivot.
+
+Shapes: B texts, N features of all of them, T features of the longest (padded form), K buckets, C copies of the sketch,
+L sketch width, S table width, D = L + 1 + S.
+"""
+
+import math
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from interlock.lanes.query_tower.config import HashedEncoder
+from interlock.lanes.query_tower.inputs import DOCUMENT, Batch
+
+SKETCH_SEED = 20_11
+"""The sketch is one fixed function: equal for every run, so that seeds differ in what is learned alone."""
+
+
+class HashedNetwork(nn.Module):
+    """See the module. Everything that was fitted is a buffer, so that the saved weights are complete."""
+
+    columns_KC: Tensor
+    signs_KC: Tensor
+    idf_K: Tensor
+    words_K: Tensor
+    pivot: Tensor
+
+    def __init__(self, config: HashedEncoder) -> None:
+        """An unfitted network: `fitting.fit_hashed` sets idf, word mask, pivot and the table's start."""
+        super().__init__()
+        lexical, semantic = config.lexical, config.semantic
+        shape = (config.buckets, lexical.copies)
+        generator = torch.Generator().manual_seed(SKETCH_SEED)
+        self._width, self._mix, self._mix_training = lexical.dimensions, semantic.mix, semantic.mix_training
+        self._dropout = semantic.dropout
+        self.register_buffer("columns_KC", torch.randint(0, lexical.dimensions, shape, generator=generator))
+        signs = torch.randint(0, 2, shape, generator=generator) * 2 - 1
+        self.register_buffer("signs_KC", signs / math.sqrt(lexical.copies))
+        self.register_buffer("idf_K", torch.ones(config.buckets))
+        self.register_buffer("words_K", torch.ones(config.buckets))
+        self.register_buffer("pivot", torch.zeros(()))
+        self.table_KS = nn.Parameter(torch.zeros(config.buckets, semantic.dimensions))
+
+    @property
+    def dimensions(self) -> int:
+        """D."""
+        return self._width + 1 + int(self.table_KS.shape[1])
+
+    def forward(self, batch: Batch, role: int) -> Tensor:
+        """[B, D] vectors of length 1."""
+        semantic_BS = self.semantic(batch, dropout=0.0)
+        return self._joined(self.lexical(batch, role), semantic_BS)
+
+    def lexical(self, batch: Batch, role: int) -> Tensor:
+        """[B, L + 1] the fixed part; no gradient flows through it."""
+        with torch.no_grad():
+            ids_N, rows_N, num_texts = batch["ids"], batch["rows"], len(batch["offsets"])
+            weights_N = batch["weights"] * self.idf_K[ids_N]
+            places_NC = rows_N[:, None] * self._width + self.columns_KC[ids_N]
+            sketch = weights_N.new_zeros(num_texts * self._width)
+            sketch.index_add_(0, places_NC.flatten(), (weights_N[:, None] * self.signs_KC[ids_N]).flatten())
+            squares_B1 = weights_N.new_zeros(num_texts).index_add_(0, rows_N, weights_N.square())[:, None]
+            return self._scaled(sketch.view(num_texts, self._width), squares_B1, float(role == DOCUMENT))
+
+    def semantic(self, batch: Batch, *, dropout: float) -> Tensor:
+        """[B, S] the learned part, rows of length 1 (0 for a text without a known word)."""
+        ids_N = batch["ids"]
+        weights_N = batch["weights"] * self.idf_K[ids_N] * self.words_K[ids_N]
+        if dropout:
+            weights_N = weights_N * (torch.rand_like(weights_N) >= dropout)
+        summed_BS = functional.embedding_bag(
+            ids_N, self.table_KS, batch["offsets"], mode="sum", per_sample_weights=weights_N
+        )
+        return functional.normalize(summed_BS, dim=1, eps=1e-6)
+
+    def training_scores(self, queries: Batch, documents: Batch, roles: tuple[int, int]) -> Tensor:
+        """[B, documents] similarities as the loss sees them."""
+        lexical = self.lexical(queries, roles[0]) @ self.lexical(documents, roles[1]).T
+        learned = self.semantic(queries, dropout=self._dropout if self.training else 0.0)
+        learned_documents = self.semantic(documents, dropout=self._dropout if self.training else 0.0)
+        return lexical + self._mix_training * (learned @ learned_documents.T)
+
+    def mining_vectors(self, batch: Batch, role: int) -> Tensor:
+        """[B, S] what hard negatives are searched by: near in meaning, whatever words they share."""
+        return self.semantic(batch, dropout=0.0)
+
+    def padded(self, ids_BT: Tensor, weights_BT: Tensor, role_B: Tensor) -> Tensor:
+        """[B, D] the same from the padded form; what an exported graph computes. Padding has weight 0."""
+        weights_BT = weights_BT * self.idf_K[ids_BT]
+        num_texts = ids_BT.shape[0]
+        added_BTC = weights_BT[..., None] * self.signs_KC[ids_BT]
+        sketch_BL = weights_BT.new_zeros(num_texts, self._width).scatter_add(
+            1, self.columns_KC[ids_BT].flatten(1), added_BTC.flatten(1)
+        )
+        is_document_B1 = (role_B == DOCUMENT).to(weights_BT.dtype)[:, None]
+        lexical_BL = self._scaled(sketch_BL, weights_BT.square().sum(1, keepdim=True), is_document_B1)
+        learned_BT1 = (weights_BT * self.words_K[ids_BT])[:, None, :]
+        semantic_BS = functional.normalize((learned_BT1 @ self.table_KS[ids_BT])[:, 0], dim=1, eps=1e-6)
+        return self._joined(lexical_BL, semantic_BS)
+
+    def _scaled(self, sketch_BL: Tensor, squares_B1: Tensor, is_document: Tensor | float) -> Tensor:
+        scaled_BL = sketch_BL / torch.sqrt(squares_B1 + is_document * self.pivot.square() + 1e-12)
+        room_B1 = (1.0 - scaled_BL.square().sum(1, keepdim=True)).clamp(min=0.0)
+        return torch.cat([scaled_BL, is_document * torch.sqrt(room_B1)], dim=1)
+
+    def _joined(self, lexical_BL: Tensor, semantic_BS: Tensor) -> Tensor:
+        return functional.normalize(torch.cat([lexical_BL, math.sqrt(self._mix) * semantic_BS], dim=1), dim=1)
+
+
+def idf_of(document_frequency_K: NDArray[np.int64], num_documents: int, power: float) -> NDArray[np.float32]:
+    """[K] `log((n + 1) / (df + 0.5)) ** power`, always above 0."""
+    ratio = (num_documents + 1) / (document_frequency_K + 0.5)
+    weights: NDArray[np.float32] = (np.log(ratio) ** power).astype(np.float32)
+    return weights

@@ -1,0 +1,94 @@
+"""Training and validation pairs, and mined hard negatives.
+
+A pair is a query with one document that answers it. Other answers of the same query, wherever they turn up in a batch,
+are masked out of the loss: a second answer is not a wrong one.
+
+Shapes: B pairs of a batch, H mined negatives of each, C = B + B * H candidate documents.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from interlock.errors import DataError
+from interlock.lanes.query_tower.inputs import Inputs
+from interlock.lanes.retrieval.index import VectorIndex
+
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pairs:
+    """Pairs of one split, by row number; documents are numbered within `documents`."""
+
+    queries: Inputs
+    """Every query of the split."""
+    documents: Inputs
+    """Every document that answers one of them, each once."""
+    query_row: Rows
+    """[P] query of each pair."""
+    document_row: Rows
+    """[P] document of each pair."""
+    negatives: Rows | None = None
+    """[queries, pool] rows of mined negatives, or None."""
+    draws: int = 0
+    """H, negatives drawn from the pool for each pair and step."""
+    seed: int = 0
+    """Seed of the draws."""
+
+    def __len__(self) -> int:
+        return len(self.query_row)
+
+    def __getitems__(self, indices: Sequence[int]) -> dict[str, Any]:
+        """One batch: queries, candidate documents (the pairs' own first), and which of them answer another's query.
+
+        Which negatives are drawn follows from the seed and the pairs of the batch, so it does not matter which worker
+        process builds it, nor whether the run was resumed.
+        """
+        chosen = np.asarray(indices, dtype=np.int64)
+        query_B = self.query_row[chosen]
+        candidates_C = self.document_row[chosen]
+        if self.negatives is not None and self.draws:
+            random = np.random.default_rng([self.seed, *chosen.tolist()])
+            drawn_BH = random.integers(0, self.negatives.shape[1], size=(len(chosen), self.draws))
+            mined = np.take_along_axis(self.negatives[query_B], drawn_BH, axis=1)
+            candidates_C = np.concatenate([candidates_C, mined.ravel()])
+        answers_BC = self.is_answer(query_B[:, None], candidates_C[None, :])
+        answers_BC[np.arange(len(chosen)), np.arange(len(chosen))] = False
+        return {
+            "queries": self.queries.take(query_B),
+            "documents": self.documents.take(candidates_C),
+            "masked": torch.from_numpy(answers_BC),
+        }
+
+    def is_answer(self, query_row: Rows, document_row: Rows) -> NDArray[np.bool_]:
+        """Whether each document answers each query; the arguments broadcast."""
+        keys = np.sort(self.query_row * len(self.documents) + self.document_row)
+        asked = query_row * len(self.documents) + document_row
+        place = np.minimum(np.searchsorted(keys, asked), len(keys) - 1)
+        found: NDArray[np.bool_] = keys[place] == asked
+        return found
+
+
+def mined_negatives(pairs: Pairs, index: VectorIndex, queries_QD: NDArray[np.float32], *, pool: int, skip: int) -> Rows:
+    """[Q, pool] nearest documents of each query that do not answer it, after the `skip` nearest of those.
+
+    `index` holds the documents of `pairs`. Raises DataError when there are not enough documents.
+    """
+    most_answers = int(np.bincount(pairs.query_row).max())
+    needed = pool + skip + most_answers
+    if needed > len(pairs.documents):
+        raise DataError(
+            "too few training documents to mine negatives from",
+            key="lane.trainer.hard_negative_pool", value=pool,
+            hint=f"{len(pairs.documents)} documents, {needed} needed; lower the pool or set hard_negatives to 0",
+        )  # fmt: skip
+    _, near_QK = index.search(queries_QD, needed)
+    answers_QK = pairs.is_answer(np.arange(len(queries_QD))[:, None], near_QK)
+    # a stable sort by "is an answer" moves answers to the end and leaves the rest in order of nearness
+    order_QK = np.argsort(answers_QK, axis=1, kind="stable")
+    return np.take_along_axis(near_QK, order_QK, axis=1)[:, skip : skip + pool]

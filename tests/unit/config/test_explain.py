@@ -1,0 +1,54 @@
+"""Explain says what a key means and how each door spells an override; the spellings are run in tests/pipeline."""
+
+from pathlib import Path
+
+import pytest
+
+from interlock.config.explain import doors, explain
+from interlock.errors import ConfigError
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    (tmp_path / "conf").symlink_to(ROOT / "conf")
+    (tmp_path / "params.yaml").write_text("experiment: default\nlanes: [toy]\noverrides: {seed: 4}\nlane_overrides: {}\n")
+    return tmp_path
+
+
+def test_a_key(workspace):
+    found = explain(workspace, "lane.trainer.steps")
+    assert (found.value, found.meaning, found.type) == (20, "Number of steps.", "int")
+    assert found.source.endswith("toy_lane/conf/trainer/steps.yaml")
+
+
+def test_a_value_from_params_yaml_says_so(workspace):
+    assert explain(workspace, "seed").source == "override seed=4"
+
+
+def test_a_gate_inside_a_union(workspace):
+    assert explain(workspace, "lane.gates.accuracy.target").meaning.startswith("The value to reach")
+
+
+def test_a_group(workspace):
+    found = explain(workspace, "hardware")
+    assert found.value == "cpu"
+    assert found.type == "one of cpu, cuda, mps"
+    assert "own processor" in found.meaning
+
+
+def test_an_unknown_key_names_the_nearest(workspace):
+    with pytest.raises(ConfigError) as caught:
+        explain(workspace, "lane.trainer.step")
+    assert caught.value.faults[0].nearest == "lane.trainer.steps"
+
+
+def test_doors_are_spelled_for_pasting():
+    assert doors("lane.optimizer.lr", "0.1") == {
+        "params.yaml, then dvc repro": "overrides: {lane: {optimizer: {lr: 0.1}}}",
+        "one experiment": "dvc exp run -S '++overrides.lane.optimizer.lr=0.1'",
+        "without DVC": "interlock run lane.optimizer.lr=0.1",
+        "sweep": "interlock run -m lane.optimizer.lr=0.1,OTHER",
+        "experiment file": "conf/experiment/NAME.yaml: {lane: {optimizer: {lr: 0.1}}}",
+    }
