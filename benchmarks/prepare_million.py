@@ -25,12 +25,14 @@ VOCABULARY = 200_000
 BLOCK = 10_000
 MEMORY_LIMIT_BYTES = 2 * 2**30
 TEST_SHARE = 0.1
+PACKAGES = ("numpy", "pyarrow", "scipy")
 
 
 class Lines:
     """Progress that says what it starts with and how long it took."""
 
     def track(self, items: Iterable[Any], description: str, total: int | None = None) -> Iterator[Any]:
+        """Pass the items through and report."""
         started, count = time.monotonic(), 0
         for item in items:
             yield item
@@ -38,6 +40,7 @@ class Lines:
         print(f"{description}: {count} in {time.monotonic() - started:.1f} s", file=sys.stderr)
 
     def message(self, text: str) -> None:
+        """Say one line."""
         print(text, file=sys.stderr)
 
 
@@ -75,7 +78,7 @@ def measure(arguments: argparse.Namespace) -> None:
         "memory_limit_bytes": MEMORY_LIMIT_BYTES,
         **found,
         "machine": machine(),
-        "versions": {"python": platform.python_version()} | {name: version(name) for name in ("numpy", "pyarrow", "scipy")},
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
     }
     arguments.result.parent.mkdir(parents=True, exist_ok=True)
     arguments.result.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
@@ -166,8 +169,8 @@ def texts(rng: Any, vocabulary: Any, count: int) -> Iterator[str]:
     import numpy as np
 
     lengths = np.clip(rng.lognormal(np.log(60), 0.4, count), 8, 300).astype(int)
-    ranks = np.minimum(rng.zipf(1.15, lengths.sum()) - 1, VOCABULARY - 1)
-    words = vocabulary[ranks]
+    weights = np.cumsum(1 / np.arange(1, VOCABULARY + 1))
+    words = vocabulary[np.searchsorted(weights, rng.random(lengths.sum()) * weights[-1])]
     for start, length in zip(np.cumsum(lengths) - lengths, lengths, strict=True):
         yield " ".join(words[start : start + length])
 

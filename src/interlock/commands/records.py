@@ -103,8 +103,8 @@ def show_run(workspace: Path, run: str, *, as_json: bool) -> None:
     _print(facts)
     if view.card:
         results = _table("metric", "value")
-        for name, value in sorted(view.card.results.items()):
-            results.add_row(name, figure(value) if isinstance(value, float) else str(value))
+        for metric, result in sorted(view.card.results.items()):
+            results.add_row(metric, figure(result) if isinstance(result, float) else str(result))
         _print(results)
 
 

@@ -13,15 +13,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
-
 from interlock.commands.screen import say
-from interlock.config import plugins
-from interlock.config.compose import ROOT, Composition, compose_lane, first_values
+from interlock.config.compose import Composition, compose_lane, first_values
+from interlock.config.hydra_main import only_prints, overrides_of, run_main
 from interlock.config.params import composed_text
 from interlock.config.validate import validate
 from interlock.contracts.verdict import EXIT_CODES, Judgement, Verdict, worst
-from interlock.errors import ExitCode, InterlockError, UsageError
+from interlock.errors import ExitCode, InterlockError
 from interlock.provenance.files import write_json
 from interlock.provenance.workspace import interlock_home
 from interlock.stages.progress import terminal_progress
@@ -30,61 +28,41 @@ from interlock.stages.sync import sync_lane
 
 _RESULTS = "INTERLOCK_JOB_RESULTS"
 _WORKSPACE = "INTERLOCK_JOB_WORKSPACE"
-_ONLY_PRINTS = ("--help", "-h", "--hydra-help", "--version", "--cfg", "-c", "--info", "-i", "--shell-completion", "-sc")
 
 
 def run_hydra(workspace: Path, argv: Sequence[str]) -> ExitCode:
-    """Run Hydra's main with `argv`; returns the folded exit code of all jobs.
-
-    Raises ConfigError for a configuration that would be refused, UsageError for a flag that loads pickles.
-    """
-    import hydra
-
-    if any(text.startswith("--experimental-rerun") for text in argv):
-        raise UsageError(
-            "loads a pickle, which Interlock never does",
-            key="--experimental-rerun",
-            hint="give the overrides again: interlock run KEY=VALUE",
-        )
-    overrides = [text for text in argv if ("=" in text and not text.startswith("-")) or text.startswith("~")]
-    validate(compose_lane(workspace / "conf", first_values(overrides)), subject="configuration")
-    plugins.register()
-    sys.argv = ["interlock run", *argv]
+    """Run all jobs; returns the folded exit code. Raises ConfigError, UsageError before anything runs."""
+    validate(compose_lane(workspace / "conf", first_values(overrides_of(argv))), subject="configuration")
     with tempfile.TemporaryDirectory(prefix="interlock-jobs-") as results:
         os.environ.update({_RESULTS: results, _WORKSPACE: str(workspace)})
-        hydra.main(version_base="1.3", config_path=str(workspace / "conf"), config_name=ROOT)(_job)()
-        return _folded(Path(results), may_be_empty=any(text.split("=")[0] in _ONLY_PRINTS for text in argv))
+        run_main(workspace / "conf", argv, job)
+        return _folded(Path(results), may_be_empty=only_prints(argv))
 
 
-def _job(tree: DictConfig) -> None:
-    """One Hydra job: compose, run all stages, archive, leave a result behind."""
-    from hydra.core.hydra_config import HydraConfig
-
-    hydra = HydraConfig.get()
-    number = OmegaConf.select(hydra, "job.num", throw_on_missing=False) or 0
-    result: dict[str, Any] = {"overrides": list(hydra.overrides.task)}
+def job(number: int, lane: str, composition: Composition) -> None:
+    """One Hydra job: run all stages, archive, leave a result behind. An error of ours is a result, not a crash."""
+    result: dict[str, Any] = {"overrides": list(composition.overrides)}
     try:
-        result |= _run_job(tree, str(hydra.runtime.choices["lane"]), tuple(hydra.overrides.task))
+        result |= _run_job(lane, composition)
     except InterlockError as error:
         result |= {"error": str(error), "exit_code": int(error.exit_code)}
-        print(f"ERROR: job {number}: {error}", file=sys.stderr)
+        print(f"ERROR: job {number} ({' '.join(composition.overrides)}): {error}", file=sys.stderr)
     write_json(Path(os.environ[_RESULTS]) / f"{number:06d}.json", result)
 
 
-def _run_job(tree: DictConfig, lane: str, overrides: tuple[str, ...]) -> dict[str, Any]:
+def _run_job(lane: str, composition: Composition) -> dict[str, Any]:
     workspace = Path(os.environ[_WORKSPACE])
-    values: Any = OmegaConf.to_container(tree, resolve=True)
-    experiment = validate(Composition(values, tuple, overrides, {}), subject=f"lane {lane}")
+    experiment = validate(composition, subject=f"lane {lane}")
     place = work_place(workspace, lane=lane, composed=composed_text(experiment))
     run_lane(place, progress=terminal_progress())
     sync_lane(place.folder, workspace=workspace, home=interlock_home(workspace))
     judgement = Judgement.model_validate_json((place.folder / "judge" / "judgement.json").read_text())
-    say(f"run {judgement.run_id}: {judgement.verdict}  {' '.join(overrides)}".rstrip())
+    say(f"run {judgement.run_id}: {judgement.verdict}  {' '.join(composition.overrides)}".rstrip())
     return {"run_id": judgement.run_id, "verdict": judgement.verdict}
 
 
 def _folded(results: Path, *, may_be_empty: bool) -> ExitCode:
-    """One exit code: an error first, else the worst verdict. A run that left no result is an error."""
+    """One exit code: an error first, else the worst verdict. Jobs that left no result are an error."""
     jobs = [json.loads(path.read_text()) for path in sorted(results.glob("*.json"))]
     if not jobs:
         return ExitCode.PASS if may_be_empty else ExitCode.ERROR

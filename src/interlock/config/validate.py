@@ -86,7 +86,7 @@ def _faults(
         key = ".".join(path)
         if key in skip:
             continue
-        kind, allowed = item["type"], ()
+        kind, allowed = item["type"], tuple[str, ...]()
         if kind == "extra_forbidden":
             allowed = _names_at(model, path[:-1], composition.values)
             if len(path) == 1:
@@ -96,7 +96,7 @@ def _faults(
             problem=_problem(item),
             value=None if kind == "missing" else item.get("input"),
             has_value=kind != "missing" and not isinstance(item.get("input"), dict),
-            source="" if kind == "missing" else composition.source_of(key),
+            source=composition.source_of(key),
             allowed=allowed,
             nearest=_nearest_key(path, allowed) if allowed else "",
         )

@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol, TypeVar
 
 from interlock.contracts.hardware import Hardware
 from interlock.contracts.lane import LaneBody
-from interlock.contracts.stage import StageRecord
+from interlock.contracts.stage import StageName, StageRecord
 
 Item = TypeVar("Item")
 
@@ -44,9 +44,9 @@ class StageJob:
     """Empty output folder of the stage."""
     workspace: Path
     """Root that relative paths in the configuration stand for."""
-    inputs: Mapping[str, Path]
+    inputs: Mapping[StageName, Path]
     """Folders of the earlier stages by name."""
-    records: Mapping[str, StageRecord]
+    records: Mapping[StageName, StageRecord]
     """Their verified records."""
     state: Path
     """Folder that survives kills, one per run; empty at the first attempt."""

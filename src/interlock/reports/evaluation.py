@@ -48,7 +48,7 @@ def _measured(measurements: Sequence[Measurement], intervals: Intervals) -> str:
         (
             item.name,
             figure(item.value, item.unit),
-            interval(*intervals.get(item.name, (None, None)), item.unit),
+            interval(intervals.get(item.name), item.unit),
             f"{item.n:,}" if item.unit != "bool" else "",
             item.unit,
             item.reason,

@@ -1,6 +1,7 @@
 """How numbers are written for people: few digits, always the unit, `-` where there is none."""
 
 import math
+from collections.abc import Sequence
 
 _SUFFIX = {"ms": " ms", "s": " s", "min": " min", "nats": " nats"}
 
@@ -19,14 +20,12 @@ def figure(value: float | None, unit: str = "") -> str:
     return f"{value:.{digits}f}{_SUFFIX.get(unit, '')}"
 
 
-def interval(low: float | None, high: float | None, unit: str = "") -> str:
+def interval(bounds: tuple[float, float] | None, unit: str = "") -> str:
     """Write an interval as `0.581 .. 0.640`; empty when there is none."""
-    if low is None or high is None or low == high:
-        return ""
-    return f"{figure(low)} .. {figure(high, unit)}"
+    return f"{figure(bounds[0])} .. {figure(bounds[1], unit)}" if bounds else ""
 
 
-def markdown_table(header: tuple[str, ...], rows: list[tuple[str, ...]], *, right: tuple[int, ...] = ()) -> str:
+def markdown_table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]], *, right: tuple[int, ...] = ()) -> str:
     """A Markdown table; `right` names the columns that are aligned to the right. Pipes in cells are escaped."""
     marks = ["---:" if index in right else "---" for index in range(len(header))]
     lines = [header, tuple(marks), *rows]

@@ -74,8 +74,8 @@ class Frame:
     """`budget.*`: read, never tracked."""
     folder: Path
     """Empty output folder."""
-    inputs: Mapping[str, Path]
-    records: Mapping[str, StageRecord]
+    inputs: Mapping[StageName, Path]
+    records: Mapping[StageName, StageRecord]
     run_id: str | None
     code_sha256: str
     lock_sha256: str

@@ -174,7 +174,7 @@ def _model_files(record: StageRecord) -> tuple[str, ...]:
     lane = record.params.get("lane")
     try:
         return find_lane(str(lane.get("kind") if isinstance(lane, dict) else "")).model_files
-    except UsageError:
+    except (UsageError, ImportError):
         return _USUAL_MODEL_FILES
 
 

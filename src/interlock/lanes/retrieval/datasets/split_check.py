@@ -40,7 +40,6 @@ def _shared(parts: Sequence[set[str]] | Sequence[set[int]]) -> int:
 
 
 def _shared_families(data: PreparedTables, answers: Sequence[NDArray[np.int64]], similarity: float) -> int:
-    rows = np.concatenate(answers)
-    labels = families(signatures(data.documents(rows)), similarity)
-    ends = np.cumsum([len(part) for part in answers])[:-1]
-    return _shared([set(part.tolist()) for part in np.split(labels, ends)])
+    rows = np.unique(np.concatenate(answers))
+    labels = families(signatures(data.stream_documents(rows)), similarity)
+    return _shared([set(labels[np.searchsorted(rows, part)].tolist()) for part in answers])

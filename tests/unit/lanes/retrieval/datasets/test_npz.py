@@ -70,8 +70,8 @@ SPLIT = np.array(["train"] * 12 + ["validation"] * 3 + ["test"] * 5)
         (with_value("doc_vectors", 7, 0.0), "zero vector, which has no direction (1): doc_vectors row 7"),
         (with_value("doc_ids", 9, "d4"), "duplicate id (1): doc_ids row 9: 'd4', first in row 4"),
         (with_value("doc_ids", 9, ""), "empty id (1): doc_ids row 9"),
-        (with_value("qrels", (4, 1), N), "qrels name an unknown document (1): qrels row 4 is [4, 30], document rows go"),
-        (with_value("qrels", (4, 0), -1), "qrels name an unknown query (1): qrels row 4 is [-1, 4], query rows go to"),
+        (with_value("qrels", (4, 1), N), "qrels name an unknown document (1): qrels row 4 is [4, 30], document rows"),
+        (with_value("qrels", (4, 0), -1), "unknown query (1): qrels row 4 is [-1, 4], query rows go to"),
         ({"doc_ids": np.array(["\ud800"] * N)}, "doc_ids: not valid Unicode"),
     ],
 )

@@ -1,0 +1,127 @@
+"""One visible place that maps an encoder's `kind` to code: fit it before training, save and load what belongs to it.
+
+`encoder.json` holds what the weights do not: how texts become features. The weights themselves are
+`model.safetensors`. Does not train.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from interlock.errors import StageError
+from interlock.lanes.query_tower.config import HashedEncoder, QueryTower, TransformerEncoder, VectorsEncoder
+from interlock.lanes.query_tower.fitting import HashedFront, fit_hashed
+from interlock.lanes.query_tower.hashed import HashedNetwork
+from interlock.lanes.query_tower.inputs import Front, Inputs
+from interlock.lanes.query_tower.model import TowerNetwork
+from interlock.lanes.query_tower.transformer import load_transformer
+from interlock.lanes.query_tower.vectors import VectorsFront, VectorsNetwork
+from interlock.provenance.files import write_json
+
+ENCODER_FILE = "encoder.json"
+BATCH = 512
+"""Texts encoded at a time."""
+
+Source = Sequence[str] | NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class FittedTower:
+    """A network and the front that feeds it."""
+
+    network: TowerNetwork
+    front: Front
+    parameters: dict[str, Any]
+    """What `encoder.json` holds."""
+
+    def save(self, folder: Path) -> None:
+        """Write `encoder.json`."""
+        write_json(folder / ENCODER_FILE, self.parameters)
+
+    def encode(self, source: Source, role: int, *, device: torch.device) -> NDArray[np.float32]:
+        """[N, D] vectors of all texts, in their order; the network must be on `device`."""
+        return encode_inputs(self.network, self.front.inputs(source, role), role, device=device)
+
+
+def fit_tower(
+    body: QueryTower, documents: Source, queries: Source, *, seed: int, workspace: Path, reference_dimensions: int
+) -> FittedTower:
+    """The tower before training: everything is a pure function of training texts, configuration and seed."""
+    encoder: nn.Module
+    front: Front
+    parameters: dict[str, Any]
+    match body.model.encoder:
+        case HashedEncoder() as config:
+            encoder, front = fit_hashed(config, _texts(documents), _texts(queries), seed=seed)
+            parameters = {"kind": config.kind, **front.parameters()}
+        case TransformerEncoder() as config:
+            encoder, front = load_transformer(config, workspace)
+            parameters = {"kind": config.kind, "name": config.name, "revision": config.revision}
+        case VectorsEncoder() as config:
+            assert isinstance(documents, np.ndarray)
+            encoder, front = VectorsNetwork(documents.shape[1]), VectorsFront()
+            parameters = {"kind": config.kind, "dimensions": documents.shape[1]}
+    parameters["reference_dimensions"] = reference_dimensions
+    return FittedTower(_with_head(encoder, reference_dimensions), front, parameters)
+
+
+def load_tower(body: QueryTower, folder: Path, *, workspace: Path) -> FittedTower:
+    """The trained tower of a train folder. Raises StageError when a file is missing or does not fit."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        parameters = json.loads((folder / ENCODER_FILE).read_text())
+        encoder, front = _unfitted(body, parameters, workspace)
+        network = _with_head(encoder, int(parameters["reference_dimensions"]))
+        network.load_state_dict(load_file(folder / "model.safetensors"))
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        raise StageError(
+            f"the trained tower cannot be loaded: {error}", path=folder, hint="train again: dvc repro"
+        ) from error
+    return FittedTower(network.eval(), front, parameters)
+
+
+def encode_inputs(
+    network: TowerNetwork, inputs: Inputs, role: int, *, device: torch.device
+) -> NDArray[np.float32]:
+    """[N, D] vectors of `inputs`."""
+    vectors_ND = np.empty((len(inputs), network.echo_head.in_features), dtype=np.float32)
+    for part, batch in batches_of(inputs, device):
+        with torch.inference_mode():
+            vectors_ND[part] = network(batch, role).cpu().numpy()
+    return vectors_ND
+
+
+def batches_of(inputs: Inputs, device: torch.device) -> Iterator[tuple[slice, dict[str, torch.Tensor]]]:
+    """All inputs in order, 512 texts at a time, with the place of each batch."""
+    for start in range(0, len(inputs), BATCH):
+        part = slice(start, min(start + BATCH, len(inputs)))
+        batch = inputs.take(np.arange(part.start, part.stop))
+        yield part, {name: value.to(device) for name, value in batch.items()}
+
+
+def _unfitted(body: QueryTower, parameters: dict[str, Any], workspace: Path) -> tuple[nn.Module, Front]:
+    match body.model.encoder:
+        case HashedEncoder() as config:
+            return HashedNetwork(config), HashedFront.from_parameters(parameters)
+        case TransformerEncoder() as config:
+            return load_transformer(config, workspace)
+        case VectorsEncoder():
+            return VectorsNetwork(int(parameters["dimensions"])), VectorsFront()
+
+
+def _with_head(encoder: Any, reference_dimensions: int) -> TowerNetwork:
+    return TowerNetwork(encoder, dimensions=encoder.dimensions, reference_dimensions=reference_dimensions)
+
+
+def _texts(source: Source) -> Sequence[str]:
+    assert not isinstance(source, np.ndarray), "the configuration refuses vectors for a text encoder"
+    return source

@@ -1,0 +1,90 @@
+"""What training sees of a prepared dataset: the texts (or vectors) of one split, and its pairs.
+
+Only documents that answer a query of the split are read, so the size of the corpus does not matter here. Documents are
+numbered within the split, in the order of the corpus.
+
+Shapes: P pairs, Q queries, M documents of the split.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from interlock.lanes.query_tower.config import TowerTrainer
+from interlock.lanes.query_tower.encoders import FittedTower, Source, batches_of
+from interlock.lanes.query_tower.inputs import DOCUMENT, QUERY, Inputs
+from interlock.lanes.query_tower.pairs import Pairs, mined_negatives
+from interlock.lanes.retrieval.datasets.config import SplitName
+from interlock.lanes.retrieval.datasets.prepared import PreparedDataset
+from interlock.lanes.retrieval.index import ExactIndex
+from interlock.lanes.training.resume import derived_seed
+
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitTexts:
+    """One split as it was prepared."""
+
+    queries: Source
+    """[Q] texts or vectors of its queries."""
+    documents: Source
+    """[M] texts or vectors of the documents that answer them."""
+    query_row: Rows
+    """[P] query of each pair."""
+    document_row: Rows
+    """[P] document of each pair, within `documents`."""
+
+
+def read_split(data: PreparedDataset, split: SplitName) -> SplitTexts:
+    """Read one split of the prepared dataset."""
+    positives = data.positives(split)
+    corpus_row, document_row = np.unique(positives.doc_row, return_inverse=True)
+    queries: Source
+    documents: Source
+    if data.has_vectors:
+        queries, documents = data.query_vectors(split), np.asarray(data.document_vectors()[corpus_row])
+    else:
+        queries, documents = data.queries(split).texts, data.documents(corpus_row)
+    return SplitTexts(
+        queries=queries, documents=documents, query_row=positives.query_row, document_row=document_row.astype(np.int64)
+    )
+
+
+def pairs_of(texts: SplitTexts, tower: FittedTower) -> Pairs:
+    """The pairs of a split in the form the tower reads."""
+    return Pairs(
+        queries=tower.front.inputs(texts.queries, QUERY),
+        documents=tower.front.inputs(texts.documents, DOCUMENT),
+        query_row=texts.query_row,
+        document_row=texts.document_row,
+    )
+
+
+def with_mined_negatives(
+    pairs: Pairs, tower: FittedTower, config: TowerTrainer, *, seed: int, device: torch.device, threads: int
+) -> Pairs:
+    """The same pairs with hard negatives, found by the untrained tower: the same ones after every resume."""
+    if not config.hard_negatives:
+        return pairs
+    documents_MD = _mining_vectors(tower, pairs.documents, DOCUMENT, device)
+    negatives = mined_negatives(
+        pairs,
+        ExactIndex.build(documents_MD, threads=threads),
+        _mining_vectors(tower, pairs.queries, QUERY, device),
+        pool=config.hard_negative_pool,
+        skip=config.hard_negative_skip,
+    )
+    return Pairs(
+        queries=pairs.queries, documents=pairs.documents, query_row=pairs.query_row, document_row=pairs.document_row,
+        negatives=negatives, draws=config.hard_negatives, seed=derived_seed(seed, "negatives"),
+    )  # fmt: skip
+
+
+def _mining_vectors(tower: FittedTower, inputs: Inputs, role: int, device: torch.device) -> NDArray[np.float32]:
+    encoder = tower.network.encoder
+    with torch.inference_mode():
+        blocks = [encoder.mining_vectors(batch, role).cpu().numpy() for _, batch in batches_of(inputs, device)]
+    return np.concatenate(blocks)
