@@ -43,6 +43,11 @@ def test_a_row_whose_severity_was_softened_is_refused():
         make_judgement(run_id="r", lane="demo", gates=specs, measurements=found, rows=soft)
 
 
+def test_advisory_gates_are_part_of_a_judgement():
+    specs = gates(a="kpi") | {"b": PredicateGate(kind="predicate", check="b", severity="advise")}
+    assert judged(specs, measured(a=1.0, b=0.0)).verdict is Verdict.PASS
+
+
 def test_identity_follows_from_run_gates_and_measurements_alone():
     specs, found = gates(a="kpi", b="shipped"), measured(a=1.0, b=1.0)
     base = judged(specs, found)

@@ -16,6 +16,8 @@ from interlock.registry.derive import rebuild
 from interlock.registry.events import read_events
 from interlock.registry.queries import list_models, list_runs, show_run
 from interlock.stages import sync as sync_module
+from interlock.stages.progress import Silent
+from interlock.stages.runner import run_lane
 from interlock.stages.sync import sync, sync_lane
 
 
@@ -197,14 +199,15 @@ def test_a_repeated_execution_adds_its_attempt_and_its_log(workspace, home, lane
     [("model.safetensors", "train"), ("metrics.json", "evaluate"), ("model.onnx", "export"), ("train_log.jsonl", "train"),
      ("verdict.md", "judge"), ("lane_report.yaml", "decide")],
 )  # fmt: skip
-def test_a_changed_file_is_named_and_nothing_is_registered(workspace, home, lane, name, stage):
+def test_a_changed_file_is_named_and_nothing_follows_from_it(workspace, home, lane, name, stage):
     lane.finish()
     (lane.folder / stage / name).write_text("changed")
     report = sync(workspace, home)
     (error,) = report.problems.values()
     assert isinstance(error, ProvenanceError)
     assert str(lane.folder / stage / name) in str(error)
-    assert kinds(home) == []
+    follows = {"judge": {"judged", "decided"}, "decide": {"decided"}}
+    assert not set(kinds(home)) & follows.get(stage, {"run_archived", "model_registered", "judged", "decided"})
 
 
 @pytest.mark.parametrize("stage", ["prepare", "train", "evaluate", "export", "judge", "decide"])
@@ -286,6 +289,17 @@ def test_attempts_of_this_home_are_archived_with_their_ends(workspace, home, lan
     folder = home / "runs" / RUN / "attempts" / failed.id
     assert json.loads((folder / "end.json").read_text())["exit"] == "failed"
     assert len(list(folder.parent.iterdir())) == 7
+
+
+def test_a_lane_that_really_ran_is_archived(make_place, home):
+    place = make_place()
+    run_lane(place, progress=Silent())
+    done = sync_lane(place.folder, workspace=place.workspace, home=home)
+    assert (done.change, done.missing) == ("archived", ())
+    card = read_card(home, str(done.run_id), verify=True)
+    assert (card.model_type, card.model_files) == ("toy", ("model.safetensors", "model.json"))
+    assert card.env["python_version"]
+    assert sync_lane(place.folder, workspace=place.workspace, home=home).events == 0
 
 
 def test_two_syncs_at_once_wait_for_each_other(workspace, home, lane, monkeypatch):

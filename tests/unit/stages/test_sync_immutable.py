@@ -5,7 +5,7 @@ import stat
 import pytest
 from lane_folders import RUN, LaneFolder, tree
 
-from interlock.errors import RegistryError
+from interlock.errors import ProvenanceError, RegistryError
 from interlock.registry.archive import read_card
 from interlock.registry.events import read_events
 from interlock.stages.sync import sync_lane
@@ -97,8 +97,6 @@ def test_a_changed_archive_is_noticed_on_reading(archived):
     path = home / "runs" / RUN / "models" / "model.safetensors"
     path.chmod(0o644)
     path.write_bytes(b"forged!")
-    from interlock.errors import ProvenanceError
-
     with pytest.raises(ProvenanceError, match="model.safetensors"):
         read_card(home, RUN, verify=True)
 

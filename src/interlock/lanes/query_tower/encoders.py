@@ -1,10 +1,9 @@
 """One visible place that maps an encoder's `kind` to code: fit it before training, save and load what belongs to it.
 
-`encoder.json` holds what the weights do not: how texts become features. The weights themselves are
-`model.safetensors`. Does not train.
+Everything stands in one file, `model.safetensors`: the weights, and as its metadata what the weights do not say (how
+texts become features). Does not train.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from interlock.errors import StageError
+from interlock.errors import DataError, StageError
+from interlock.lanes.exporting.weights import read_weights, write_weights
 from interlock.lanes.query_tower.config import HashedEncoder, QueryTower, TransformerEncoder, VectorsEncoder
 from interlock.lanes.query_tower.fitting import HashedFront, fit_hashed
 from interlock.lanes.query_tower.hashed import HashedNetwork
@@ -23,9 +23,8 @@ from interlock.lanes.query_tower.inputs import Front, Inputs
 from interlock.lanes.query_tower.model import TowerNetwork
 from interlock.lanes.query_tower.transformer import load_transformer
 from interlock.lanes.query_tower.vectors import VectorsFront, VectorsNetwork
-from interlock.provenance.files import write_json
 
-ENCODER_FILE = "encoder.json"
+MODEL_FILE = "model.safetensors"
 BATCH = 512
 """Texts encoded at a time."""
 
@@ -39,11 +38,11 @@ class FittedTower:
     network: TowerNetwork
     front: Front
     parameters: dict[str, Any]
-    """What `encoder.json` holds."""
+    """The metadata of its file."""
 
-    def save(self, folder: Path) -> None:
-        """Write `encoder.json`."""
-        write_json(folder / ENCODER_FILE, self.parameters)
+    def save(self, path: Path) -> None:
+        """Write the whole tower. Raises NonFiniteError for weights that are not finite."""
+        write_weights(path, self.network.state_dict(), self.parameters)
 
     def encode(self, source: Source, role: int, *, device: torch.device) -> NDArray[np.float32]:
         """[N, D] vectors of all texts, in their order; the network must be on `device`."""
@@ -74,24 +73,19 @@ def fit_tower(
 
 def load_tower(body: QueryTower, folder: Path, *, workspace: Path) -> FittedTower:
     """The trained tower of a train folder. Raises StageError when a file is missing or does not fit."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     try:
-        parameters = json.loads((folder / ENCODER_FILE).read_text())
+        weights, parameters = read_weights(folder / MODEL_FILE)
         encoder, front = _unfitted(body, parameters, workspace)
         network = _with_head(encoder, int(parameters["reference_dimensions"]))
-        network.load_state_dict(load_file(folder / "model.safetensors"))
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        network.load_state_dict(weights)
+    except (DataError, KeyError, TypeError, RuntimeError) as error:
         raise StageError(
             f"the trained tower cannot be loaded: {error}", path=folder, hint="train again: dvc repro"
         ) from error
     return FittedTower(network.eval(), front, parameters)
 
 
-def encode_inputs(
-    network: TowerNetwork, inputs: Inputs, role: int, *, device: torch.device
-) -> NDArray[np.float32]:
+def encode_inputs(network: TowerNetwork, inputs: Inputs, role: int, *, device: torch.device) -> NDArray[np.float32]:
     """[N, D] vectors of `inputs`."""
     vectors_ND = np.empty((len(inputs), network.echo_head.in_features), dtype=np.float32)
     for part, batch in batches_of(inputs, device):

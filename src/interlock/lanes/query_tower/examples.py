@@ -7,6 +7,7 @@ Shapes: P pairs, Q queries, M documents of the split.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -84,7 +85,7 @@ def with_mined_negatives(
 
 
 def _mining_vectors(tower: FittedTower, inputs: Inputs, role: int, device: torch.device) -> NDArray[np.float32]:
-    encoder = tower.network.encoder
+    encoder: Any = tower.network.encoder
     with torch.inference_mode():
         blocks = [encoder.mining_vectors(batch, role).cpu().numpy() for _, batch in batches_of(inputs, device)]
     return np.concatenate(blocks)

@@ -41,7 +41,7 @@ class HashedFront:
         return RaggedInputs(self.weightings[role].apply(counted))
 
     def parameters(self) -> dict[str, Any]:
-        """JSON form, for `encoder.json` and for the exported file."""
+        """JSON form, for the metadata of the weights."""
         roles = {name: self.weightings[role].parameters() for role, name in enumerate(ROLES)}
         return {"features": self.features.parameters(), "weightings": roles}
 

@@ -37,7 +37,7 @@ class EncoderNetwork(Protocol):
 
 
 class TowerNetwork(nn.Module):
-    """An encoder with a linear map back to the reference; the map is set after training, see `echo_head`."""
+    """An encoder with a linear map back to the reference; the map is set after training, see `interlock.lanes.query_tower.echo_head`."""
 
     def __init__(self, encoder: nn.Module, *, dimensions: int, reference_dimensions: int) -> None:
         super().__init__()

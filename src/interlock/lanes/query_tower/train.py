@@ -1,6 +1,6 @@
 """Stage `train` of the lane: fit what needs no training, train the rest, then fit the way back to the reference.
 
-    model.safetensors  encoder.json  reference.*  checkpoints/  loss.csv  train_log.jsonl  train.json
+    model.safetensors  reference.*  checkpoints/  loss.csv  train_log.jsonl  train.json
 
 `checkpoints/` hold the tower without its Echo-Loop head, which is solved once at the end.
 """
@@ -12,17 +12,17 @@ import torch
 
 from interlock.lanes.query_tower.config import QueryTower
 from interlock.lanes.query_tower.echo_head import Reference, fit_reference, set_echo_head
-from interlock.lanes.query_tower.encoders import FittedTower, Source, encode_inputs, fit_tower
+from interlock.lanes.query_tower.encoders import MODEL_FILE, FittedTower, Source, encode_inputs, fit_tower
 from interlock.lanes.query_tower.examples import SplitTexts, pairs_of, read_split, with_mined_negatives
 from interlock.lanes.query_tower.inputs import DOCUMENT, QUERY
 from interlock.lanes.query_tower.model import TowerTraining
 from interlock.lanes.query_tower.pairs import Pairs
 from interlock.lanes.retrieval.datasets.prepared import PreparedDataset
 from interlock.lanes.spec import StageJob, StageOutcome
-from interlock.lanes.training.checkpoints import weights_of, write_weights
 from interlock.lanes.training.device import prepared_device
-from interlock.lanes.training.loop import MODEL, TRAIN_LOG, TrainingResult, fit
+from interlock.lanes.training.loop import TRAIN_LOG, TrainingResult, fit
 from interlock.lanes.training.resume import ResumableData, derived_seed, seed_all
+from interlock.lanes.training.states import disk_error
 from interlock.provenance.files import write_json
 
 
@@ -49,9 +49,7 @@ def train(job: StageJob) -> StageOutcome:
     return _write(job, tower, reference, result)
 
 
-def _fit(
-    job: StageJob, body: QueryTower, tower: FittedTower, pairs: Pairs, validation: Pairs
-) -> TrainingResult:
+def _fit(job: StageJob, body: QueryTower, tower: FittedTower, pairs: Pairs, validation: Pairs) -> TrainingResult:
     module = TowerTraining(tower.network, optimizer=body.optimizer, trainer=body.trainer)
     batches = ResumableData(
         pairs, validation, batch_size=body.trainer.batch_size, seed=job.seed, num_workers=body.trainer.num_workers
@@ -77,8 +75,10 @@ def _fit_echo_head(
 
 
 def _write(job: StageJob, tower: FittedTower, reference: Reference, result: TrainingResult) -> StageOutcome:
-    write_weights(job.folder / MODEL, weights_of(tower.network))
-    tower.save(job.folder)
+    try:
+        tower.save(job.folder / MODEL_FILE)
+    except OSError as error:
+        raise disk_error(error, job.folder) from error
     reference.save(job.folder)
     facts = {
         **result.facts(),
@@ -96,5 +96,3 @@ def _all_of(texts: SplitTexts) -> Source:
     if isinstance(texts.documents, np.ndarray):
         return np.concatenate([texts.documents, np.asarray(texts.queries)])
     return [*texts.documents, *texts.queries]
-
-

@@ -3,7 +3,7 @@
 The corpus is kept whole (recall is over all documents). Queries without a judgement above zero are left out. The
 splits of the source stay, except that a query is left out of training (or validation) when its text or a near copy of
 its answer also occurs in a later split; a split without a file is held out of the training file by whole groups.
-About 1 GiB for a million documents. Does not weigh or complete judgements.
+Under 1 GiB for a million documents (`benchmarks/prepare_million.py`). Does not weigh or complete judgements.
 """
 
 from collections import Counter

@@ -24,6 +24,7 @@ from interlock.lanes.retrieval.datasets.card import Source
 from interlock.lanes.retrieval.datasets.config import DocstringsData, SplitName
 from interlock.lanes.retrieval.datasets.docstring_files import (
     Docstring,
+    collector_paused,
     normalised_name,
     open_package,
     read_docstrings,
@@ -157,7 +158,8 @@ def _read_packages(
     packages = sorted(map(normalised_name, config.packages))
     for package in progress.track(packages, "documentation of packages", len(packages)):
         source, files = open_package(package)
-        ours = _read_files(package, files, config=config, left_out=left_out)
+        with collector_paused():
+            ours = _read_files(package, files, config=config, left_out=left_out)
         if not ours:
             raise DataError(
                 "the package holds no usable docstring", key="lane.data.packages", value=package,

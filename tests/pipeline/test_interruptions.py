@@ -1,0 +1,111 @@
+"""Kills, Ctrl-C, two at once, read-only folders: one clear message or a resume, and nothing half-written is believed."""
+
+import os
+import random
+import signal
+import subprocess
+import time
+
+import pytest
+
+
+def start(workspace, *command):
+    return subprocess.Popen(
+        command, cwd=workspace.path, env=workspace.env, stdin=subprocess.DEVNULL, start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )
+
+
+def weights(workspace):
+    return (workspace.path / "artifacts/lanes/toy/train/model.safetensors").read_bytes()
+
+
+def wait_for(path, *, seconds=60):
+    end = time.monotonic() + seconds
+    while not path.exists():
+        assert time.monotonic() < end, f"{path} did not appear"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def slow(make_workspace):
+    """A workspace whose training takes about two seconds."""
+    workspace = make_workspace()
+    workspace.edit("params.yaml", "overrides: {}\nlane", "overrides: {lane: {trainer: {sleep_s: 0.1}}}\nlane")
+    return workspace
+
+
+def test_killed_at_random_moments_it_ends_with_the_same_bits(slow, make_workspace):
+    plain = make_workspace("plain")
+    plain.edit("params.yaml", "overrides: {}\nlane", "overrides: {lane: {trainer: {sleep_s: 0.1}}}\nlane")
+    plain.repro()
+    moments = random.Random(3)
+    for _ in range(3):
+        process = start(slow, "dvc", "repro")
+        time.sleep(moments.uniform(0.5, 5.0))
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    slow.repro()
+    assert weights(slow) == weights(plain)
+    slow.interlock("status")
+
+
+def test_ctrl_c_says_so_and_the_next_run_resumes(slow):
+    slow.run("python", "pipelines/compose.py")
+    slow.run("python", "pipelines/prepare.py", "toy")
+    process = start(slow, "python", "pipelines/train.py", "toy")
+    states = slow.path / "artifacts/state"
+    while not list(states.rglob("toy.json")):
+        time.sleep(0.02)
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "the next run resumes" in output
+    assert not (slow.path / "artifacts/lanes/toy/train/record.json").exists()
+    slow.run("python", "pipelines/train.py", "toy")
+
+
+def test_two_trainings_of_one_run_do_not_mix(slow):
+    slow.run("python", "pipelines/compose.py")
+    slow.run("python", "pipelines/prepare.py", "toy")
+    first = start(slow, "python", "pipelines/train.py", "toy")
+    while not list((slow.path / "artifacts/state").rglob("toy.json")):
+        time.sleep(0.02)
+        assert first.poll() is None
+    output = slow.run("python", "pipelines/train.py", "toy", code=1)
+    assert "ERROR" in output
+    assert "process" in output
+    first.communicate(timeout=30)
+    assert first.returncode == 0
+
+
+def test_two_repros_at_once(slow):
+    first, second = start(slow, "dvc", "repro"), start(slow, "dvc", "repro")
+    outputs = [process.communicate(timeout=120)[0] for process in (first, second)]
+    codes = sorted(process.returncode for process in (first, second))
+    assert codes in ([0, 0], [0, 255]), outputs
+    slow.repro()
+    slow.interlock("status")
+
+
+def test_an_output_that_cannot_be_written_is_named(workspace):
+    workspace.run("python", "pipelines/compose.py")
+    lane = workspace.path / "artifacts/lanes/toy"
+    lane.parent.mkdir(parents=True)
+    lane.write_text("a file where a folder should be")
+    output = workspace.run("python", "pipelines/prepare.py", "toy", code=1)
+    assert "artifacts/lanes/toy" in output
+    assert "way out" in output
+    assert "Traceback" not in output
+
+
+def test_status_of_nothing_is_blocked(workspace):
+    assert "run dvc repro" in workspace.interlock("status", code=5)
+
+
+def test_status_of_a_changed_configuration_is_blocked(workspace):
+    workspace.repro()
+    workspace.edit("params.yaml", "overrides: {}\nlane", "overrides: {lane: {optimizer: {lr: 0.4}}}\nlane")
+    workspace.interlock("compose")
+    assert "out of date" in workspace.interlock("status", code=5)
