@@ -11,4 +11,4 @@ from interlock.stages.export import run  # noqa: E402
 from interlock.stages.entry import stage_main  # noqa: E402
 
 if __name__ == "__main__":
-    sys.exit(stage_main(run, workspace=WORKSPACE))
+    sys.exit(stage_main("export", run, workspace=WORKSPACE))

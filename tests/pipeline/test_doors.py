@@ -28,7 +28,7 @@ def test_all_doors_give_the_same_run(workspace):
     first = run_ids(workspace)
     assert len(first) == 1
 
-    workspace.run(*texts["sweep"].replace("OTHER", "0.125").split())
+    workspace.run(*texts["sweep"].replace("OTHER", "0.75").split())
     both = run_ids(workspace)
     assert len(both) == 2
     assert first < both
@@ -83,5 +83,4 @@ def test_hydra_flags_work(workspace):
 
 def test_a_sweep_answers_with_its_worst_verdict(workspace):
     output = workspace.interlock("run", "-m", "lane=toy", "lane.optimizer.lr=0.5,0.00001", code=3)
-    assert output.count(": pass") == 1
-    assert output.count(": fail") == 1
+    assert re.findall(r"^run \w+: (\w+)", output, re.M) == ["pass", "fail"]

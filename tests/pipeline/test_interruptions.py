@@ -20,13 +20,6 @@ def weights(workspace):
     return (workspace.path / "artifacts/lanes/toy/train/model.safetensors").read_bytes()
 
 
-def wait_for(path, *, seconds=60):
-    end = time.monotonic() + seconds
-    while not path.exists():
-        assert time.monotonic() < end, f"{path} did not appear"
-        time.sleep(0.02)
-
-
 @pytest.fixture
 def slow(make_workspace):
     """A workspace whose training takes about two seconds."""
@@ -44,7 +37,7 @@ def test_killed_at_random_moments_it_ends_with_the_same_bits(slow, make_workspac
         process = start(slow, "dvc", "repro")
         time.sleep(moments.uniform(0.5, 5.0))
         os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        process.communicate()
     slow.repro()
     assert weights(slow) == weights(plain)
     slow.interlock("status")

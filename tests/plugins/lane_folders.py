@@ -101,9 +101,7 @@ class LaneFolder:
             "action": action,
         }
         files = {"decision.json": pretty_json(decision), "lane_report.yaml": f"started: {self.executions}"}
-        self.stage(
-            "decide", files, volatile=("lane_report.yaml",), facts={"action": action, "decision_id": identity}
-        )
+        self.stage("decide", files, volatile=("lane_report.yaml",), facts={"action": action, "decision_id": identity})
 
     def stage(self, stage, files, **say):
         """Write one stage's folder as the frame around stages does."""

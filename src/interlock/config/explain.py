@@ -35,7 +35,7 @@ def explain(workspace: Path, key: str, *, lane: str | None = None) -> Explanatio
     lane = lane or params["lanes"][0]
     composition = compose_lane(workspace / "conf", lane_overrides(params, lane))
     if key in composition.groups:
-        return _group(composition, key, lane)
+        return _group(composition, key, lane, several=len(params["lanes"]) > 1)
     names = list(_keys(composition.values))
     if key not in names:
         fault = Fault(
@@ -56,27 +56,35 @@ def explain(workspace: Path, key: str, *, lane: str | None = None) -> Explanatio
         source=composition.source_of(key),
         meaning=" ".join((field.description or "").split()) if field else "",
         type=_type_name(field.annotation) if field else type(value).__name__,
-        doors=doors(key, spell(value)),
+        doors=doors(key, spell(value), lane=lane, several=len(params["lanes"]) > 1),
     )
 
 
-def doors(key: str, text: str) -> dict[str, str]:
-    """The same override through each door; `text` is the value in Hydra's grammar."""
-    *parents, last = key.split(".")
-    nested = "".join(f"{{{part}: " for part in [*parents, last]) + text + "}" * (len(parents) + 1)
+def doors(key: str, text: str, *, lane: str, several: bool) -> dict[str, str]:
+    """The same override through each door.
+
+    `text` is the value in Hydra's grammar. Where `several` lanes run, an override in params.yaml is for this lane alone,
+    because the others may not have the key.
+    """
+    place = f"lane_overrides.{lane}" if several else "overrides"
+    top, _, rest = place.partition(".")
     return {
-        "params.yaml, then dvc repro": f"overrides: {nested}",
-        "one experiment": f"dvc exp run -S '++overrides.{key}={text}'",
-        "without DVC": f"interlock run {key}={text}",
-        "sweep": f"interlock run -m {key}={text},OTHER",
-        "experiment file": f"conf/experiment/NAME.yaml: {nested}",
+        "params.yaml, then dvc repro": f"{top}: {_nested([rest] * bool(rest) + key.split('.'), text)}",
+        "one experiment": f"dvc exp run -S '++{place}.{key}={text}'",
+        "without DVC": f"interlock run lane={lane} {key}={text}",
+        "sweep": f"interlock run -m lane={lane} {key}={text},OTHER",
+        "experiment file": f"conf/experiment/NAME.yaml: {_nested(key.split('.'), text)}",
     }
 
 
-def _group(composition: Composition, group: str, lane: str) -> Explanation:
+def _nested(parts: list[str], text: str) -> str:
+    return "".join(f"{{{part}: " for part in parts) + text + "}" * len(parts)
+
+
+def _group(composition: Composition, group: str, lane: str, *, several: bool) -> Explanation:
     chosen = [layer.file for layer in composition.layers() if layer.file.parent.name == group]
     option = chosen[-1].stem if chosen else ""
-    spelled = doors(group, option)
+    spelled = doors(group, option, lane=lane, several=several)
     spelled["experiment file"] = f"conf/experiment/NAME.yaml: defaults: [override /{group}: {option}]"
     return Explanation(
         key=group,

@@ -8,17 +8,25 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
+from interlock.contracts.stage import StageName
 from interlock.errors import ExitCode, InterlockError
+from interlock.stages.declared import require_declared_code
 from interlock.stages.frame import Place
 from interlock.stages.progress import terminal_progress
 
 
-def stage_main(run: Callable[..., object], *, workspace: Path) -> int:
-    """Run a stage for the lane named on the command line; returns the exit code."""
+def stage_main(stage: StageName, run: Callable[..., object], *, workspace: Path) -> int:
+    """Run a stage, as DVC does, for the lane named on the command line; returns the exit code."""
     parser = argparse.ArgumentParser(description=sys.modules["__main__"].__doc__)
     parser.add_argument("lane", help="name of the lane, as in params.yaml")
     lane = parser.parse_args().lane
-    return guarded(lambda: run(Place.of_workspace(workspace, lane), progress=terminal_progress()))
+    place = Place.of_workspace(workspace, lane)
+
+    def action() -> None:
+        require_declared_code(stage, place)
+        run(place, progress=terminal_progress())
+
+    return guarded(action)
 
 
 def guarded(action: Callable[[], object]) -> int:

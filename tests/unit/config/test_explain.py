@@ -45,10 +45,16 @@ def test_an_unknown_key_names_the_nearest(workspace):
 
 
 def test_doors_are_spelled_for_pasting():
-    assert doors("lane.optimizer.lr", "0.1") == {
+    assert doors("lane.optimizer.lr", "0.1", lane="toy", several=False) == {
         "params.yaml, then dvc repro": "overrides: {lane: {optimizer: {lr: 0.1}}}",
         "one experiment": "dvc exp run -S '++overrides.lane.optimizer.lr=0.1'",
-        "without DVC": "interlock run lane.optimizer.lr=0.1",
-        "sweep": "interlock run -m lane.optimizer.lr=0.1,OTHER",
+        "without DVC": "interlock run lane=toy lane.optimizer.lr=0.1",
+        "sweep": "interlock run -m lane=toy lane.optimizer.lr=0.1,OTHER",
         "experiment file": "conf/experiment/NAME.yaml: {lane: {optimizer: {lr: 0.1}}}",
     }
+
+
+def test_of_several_lanes_one_is_overridden():
+    spelled = doors("seed", "2", lane="toy", several=True)
+    assert spelled["params.yaml, then dvc repro"] == "lane_overrides: {toy: {seed: 2}}"
+    assert spelled["one experiment"] == "dvc exp run -S '++lane_overrides.toy.seed=2'"

@@ -1,5 +1,6 @@
 """Every execution leaves a start and an end, also one that was killed; one process works on a run at a time."""
 
+import contextlib
 import json
 import multiprocessing
 import os
@@ -142,7 +143,8 @@ def sleeper(tmp_path):
 
     yield start
     for process in started:
-        os.killpg(process.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         process.stdout.close()
 

@@ -63,7 +63,9 @@ def test_every_field_counts(path):
     assert run_id(**changed(path)) != run_id(**BASE)
 
 
-@pytest.mark.parametrize("key", ["gates", "search_space", "agents", "llm", "tracking", "budget", "control", "parent_run"])
+@pytest.mark.parametrize(
+    "key", ["gates", "search_space", "agents", "llm", "tracking", "budget", "control", "parent_run"]
+)
 def test_what_judges_and_steers_cannot_enter(key):
     with pytest.raises(ProvenanceError, match="only"):
         run_id(**{**BASE, "lane_body": {**BASE["lane_body"], key: {}}})

@@ -43,7 +43,8 @@ def test_a_unique_beginning_is_enough(home, text, found):
 
 
 @pytest.mark.parametrize(
-    ("text", "message"), [("aaaa", "more than one"), ("zzz", "no such run"), ("", "no such run"), ("../x", "no such run")]
+    ("text", "message"),
+    [("aaaa", "more than one"), ("zzz", "no such run"), ("", "no such run"), ("../x", "no such run")],
 )
 def test_an_unclear_name_lists_candidates(home, text, message):
     with pytest.raises(UsageError, match=message) as caught:

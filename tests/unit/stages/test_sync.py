@@ -168,7 +168,9 @@ def test_a_judgement_keeps_the_measurements_it_judged(workspace, home, lane):
     lane.decide(action="escalate")
     assert sync(workspace, home).lanes[0].change == "unchanged"
     folder = home / show_run(home, RUN).judgements[-1].path
-    kept = {json.loads((path / "export" / "measurements.json").read_text())["items"][0] for path in folder.parent.iterdir()}
+    kept = {
+        json.loads((path / "export" / "measurements.json").read_text())["items"][0] for path in folder.parent.iterdir()
+    }
     assert kept == {1.5, 9.0}
 
 

@@ -1,1 +1,1 @@
-"""Query tower: one encoder for queries and passages, trained by contrast, searched exactly, judged by R@k and Echo-Loop."""
+"""Query tower: one encoder for queries and passages, trained by contrast, judged by R@k and Echo-Loop."""

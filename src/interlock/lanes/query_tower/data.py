@@ -1,4 +1,4 @@
-"""Stage `prepare` of the lane: read the source, check it, split it. Torch-free; `examples.py` reads what this writes."""
+"""Stage `prepare` of the lane: read the source, check it, split it. Torch-free; read back by `examples.py`."""
 
 from typing import cast
 

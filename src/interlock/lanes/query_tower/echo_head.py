@@ -1,7 +1,7 @@
 """The Echo-Loop: the frozen reference a tower is held against, and the head that leads back to it.
 
-The head is ridge regression (Hoerl and Kennard 1970) from the trained tower's vectors of training texts to the reference
-vectors of the same texts, solved in closed form once training is over. Held-out texts never enter.
+The head is ridge regression (Hoerl and Kennard 1970) from the trained tower's vectors of training texts to the
+reference vectors of the same texts, solved in closed form once training is over. Held-out texts never enter.
 
 Shapes: N texts, D width of the tower, R width of the reference, V width of given vectors.
 """

@@ -2,9 +2,9 @@
 
     model.onnx  latency.parquet  metrics.json  measurements.json        (all but the first are observations)
 
-The weights themselves are already `train/model.safetensors`, which this stage loads. The ONNX file takes padded features
-and a role, and carries what a consumer needs to make them (`interlock.lanes.exporting.answering`). It is checked in a
-fresh process without torch. What does not hold becomes a measurement, not an error: the judge decides.
+The weights themselves are already `train/model.safetensors`, which this stage loads. The ONNX file takes padded
+features and a role, and carries what a consumer needs to make them (`interlock.lanes.exporting.answering`). It is
+checked in a fresh process without torch. What does not hold becomes a measurement, not an error: the judge decides.
 
 Only hashed encoders are exported so far; for the others the checks are recorded as not measured, which blocks.
 

@@ -121,7 +121,7 @@ def _table_start(
 def _svd(
     rows: RaggedFeatures, factors_K: NDArray[np.float32], used_U: NDArray[np.int64], width: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Largest singular values [S] and right vectors [S, U] of the unit rows. One thread: other counts give other bits."""
+    """Largest singular values [S] and right vectors [S, U] of the unit rows, on one thread for equal bits."""
     from scipy import sparse
     from sklearn.utils.extmath import randomized_svd
     from threadpoolctl import threadpool_limits

@@ -2,10 +2,10 @@
 
     vector = unit([ sketch(tf * idf) / sqrt(norm^2 + pivot^2), slack, sqrt(mix) * unit(sum of table rows) ])
 
-The sketch is a signed random projection that keeps inner products (Charikar et al. 2002; Weinberger et al. 2009), so the
-lexical part scores like a pivoted TF-IDF cosine (Singhal et al. 1996) without a vocabulary. Only the table is trained. It
-starts as LSA of the training texts and learns, in the loss, what the lexical part leaves open. `slack` brings documents to
-length 1 without undoing the pivot.
+The sketch is a signed random projection that keeps inner products (Charikar et al. 2002; Weinberger et al. 2009), so
+the lexical part scores like a pivoted TF-IDF cosine (Singhal et al. 1996) without a vocabulary. Only the table is
+trained. It starts as LSA of the training texts and learns, in the loss, what the lexical part leaves open. `slack`
+brings documents to length 1 without undoing the pivot.
 
 Shapes: B texts, N features of all of them, T features of the longest (padded form), K buckets, C copies of the sketch,
 L sketch width, S table width, D = L + 1 + S.

@@ -1,6 +1,6 @@
 """The tower as torch modules: an encoder, the Echo-Loop head, and the contrastive loss around them.
 
-Shapes: B pairs of a batch, C >= B candidate documents (the first B belong to the pairs), D vector width, R reference width.
+Shapes: B pairs of a batch, C >= B candidate documents (the pairs' own first), D vector width, R reference width.
 """
 
 from typing import Any, Protocol
@@ -37,7 +37,7 @@ class EncoderNetwork(Protocol):
 
 
 class TowerNetwork(nn.Module):
-    """An encoder with a linear map back to the reference; the map is set after training, see `interlock.lanes.query_tower.echo_head`."""
+    """An encoder with a linear map back to the reference; `echo_head.set_echo_head` sets it after training."""
 
     def __init__(self, encoder: nn.Module, *, dimensions: int, reference_dimensions: int) -> None:
         super().__init__()
