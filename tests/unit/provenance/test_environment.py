@@ -54,15 +54,13 @@ def test_every_pin_counts(tmp_path, text):
 
 
 def test_what_is_installed_differently_is_named(tmp_path):
-    import pytest as installed
-
-    right = f"pytest=={installed.__version__}\n"
+    right = f"pytest=={pytest.__version__}\n"
     markers = 'nothing-here==1.0; sys_platform == "win32"\n'
     assert lock_drift(locked(tmp_path, right + markers)) == ()
     drift = lock_drift(locked(tmp_path, "pytest==0.0.1\nno-such-package-at-all==1.0\n"))
     assert drift == (
         "no-such-package-at-all: locked 1.0, installed not at all",
-        f"pytest: locked 0.0.1, installed {installed.__version__}",
+        f"pytest: locked 0.0.1, installed {pytest.__version__}",
     )
 
 

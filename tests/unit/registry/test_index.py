@@ -3,7 +3,7 @@
 import sqlite3
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from interlock.errors import RegistryError
@@ -57,6 +57,7 @@ STEPS = st.one_of(
 )
 
 
+@settings(max_examples=25)
 @given(st.lists(st.tuples(STEPS, st.booleans()), max_size=12))
 def test_growing_equals_folding_anew(tmp_path_factory, steps):
     home = tmp_path_factory.mktemp("home")

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from lane_folders import LaneFolder
 
@@ -40,6 +40,7 @@ NAMES = st.sampled_from(
 )
 
 
+@settings(max_examples=40)
 @given(train=st.sets(NAMES, min_size=1), evaluate=st.sets(NAMES), export=st.sets(NAMES))
 def test_no_file_is_lost_or_overwritten(tmp_path_factory, train, evaluate, export):
     lane = LaneFolder(tmp_path_factory.mktemp("lane"))

@@ -1,6 +1,7 @@
 """A run or a model is found by a unique beginning of its name; runs that failed are seen, too."""
 
 import json
+import shutil
 
 import pytest
 from lane_folders import LaneFolder
@@ -13,8 +14,10 @@ from interlock.stages.sync import sync_lane
 RUNS = ("aaaa000000000001", "aaaa000000000002", "bbbb000000000003")
 
 
-@pytest.fixture
-def home(tmp_path):
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """Three archived runs; tests that write take a copy."""
+    tmp_path = tmp_path_factory.mktemp("queries")
     home = tmp_path / "home"
     for number, run_id in enumerate(RUNS):
         started = f"2026-03-0{number + 1}T10:00:00+00:00"
@@ -70,7 +73,8 @@ def test_a_model_is_found_by_name_beginning_and_run(home):
         show_model(home, "tower")
 
 
-def test_runs_without_a_card_tell_how_far_they_came(home):
+def test_runs_without_a_card_tell_how_far_they_came(home, tmp_path):
+    home = shutil.copytree(home, tmp_path / "copy")
     halted, running = "cccc000000000004", "dddd000000000005"
     with (
         pytest.raises(NonFiniteError),

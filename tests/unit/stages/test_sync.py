@@ -198,9 +198,15 @@ def test_a_repeated_execution_adds_its_attempt_and_its_log(workspace, home, lane
 
 @pytest.mark.parametrize(
     ("name", "stage"),
-    [("model.safetensors", "train"), ("metrics.json", "evaluate"), ("model.onnx", "export"), ("train_log.jsonl", "train"),
-     ("verdict.md", "judge"), ("lane_report.yaml", "decide")],
-)  # fmt: skip
+    [
+        ("model.safetensors", "train"),
+        ("train_log.jsonl", "train"),
+        ("metrics.json", "evaluate"),
+        ("model.onnx", "export"),
+        ("verdict.md", "judge"),
+        ("lane_report.yaml", "decide"),
+    ],
+)
 def test_a_changed_file_is_named_and_nothing_follows_from_it(workspace, home, lane, name, stage):
     lane.finish()
     (lane.folder / stage / name).write_text("changed")
@@ -251,7 +257,7 @@ def test_a_recorded_name_that_leaves_the_folder_is_refused(workspace, home, lane
 def test_a_run_id_that_is_none_is_refused(workspace, home, lane, run_id):
     lane.run_id = run_id
     lane.finish(until="train")
-    with pytest.raises(ProvenanceError, match="not a run id|not usable"):
+    with pytest.raises(ProvenanceError, match=r"not a run id|not usable"):
         sync_lane(lane.folder, workspace=workspace, home=home)
 
 

@@ -42,7 +42,7 @@ def test_other_weights_under_the_same_run_id_are_refused(archived):
 def test_another_exported_file_is_refused_even_from_other_code(archived):
     lane, _, again = archived
     lane.export(onnx="other", code="changed exporter")
-    with pytest.raises(RegistryError, match="model.onnx"):
+    with pytest.raises(RegistryError, match=r"model\.onnx"):
         again()
 
 
@@ -97,7 +97,7 @@ def test_a_changed_archive_is_noticed_on_reading(archived):
     path = home / "runs" / RUN / "models" / "model.safetensors"
     path.chmod(0o644)
     path.write_bytes(b"forged!")
-    with pytest.raises(ProvenanceError, match="model.safetensors"):
+    with pytest.raises(ProvenanceError, match=r"model\.safetensors"):
         read_card(home, RUN, verify=True)
 
 

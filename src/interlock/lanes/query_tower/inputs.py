@@ -44,7 +44,7 @@ class Front(Protocol):
 
 @dataclass(frozen=True)
 class RaggedInputs:
-    """Weighted features: `ids` [N] int64, `weights` [N] float32, `rows` [N] int64 (text of each), `offsets` [B] int64."""
+    """Weighted features: `ids` [N] int64, `weights` [N] float32, `rows` [N] (text of each) and `offsets` [B] int64."""
 
     features: RaggedFeatures
 

@@ -119,7 +119,7 @@ def test_another_seed_gives_another_model_on_the_same_reference_data(finished, t
 
 def kill_test(root, kills, seed):
     numbers = random.Random(seed)
-    delays = [f"{numbers.uniform(0.1, 1.6):.3f}" for _ in range(kills)]
+    delays = [f"{numbers.uniform(0.05, 0.6):.3f}" for _ in range(kills)]
     program = [sys.executable, str(Path(__file__).with_name("tiny_tower.py")), str(root), *delays]
     source = str(Path(interlock.__file__).parents[1])
     done = subprocess.run(program, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": source})

@@ -1,7 +1,9 @@
 """A query tower small enough for tests: a generated BEIR folder, a configuration, jobs. Run as a program it is killed.
 
-    python tiny_tower.py ROOT KILL_AFTER_S...    ROOT/whole: one attempt, left alone; ROOT/killed: one attempt for each
-                                                 number, killed after so many seconds, then one left alone
+    python tiny_tower.py ROOT SHARE...
+
+In ROOT/whole one attempt is left alone. In ROOT/killed there is one attempt for each number, killed with SIGKILL after
+that share of the time the first one took, and then one that is left alone.
 """
 
 import json
@@ -41,7 +43,9 @@ def write_beir(folder: Path, *, topics=60, seed=0) -> None:
             text = " ".join(rng.choices(own, k=12) + rng.choices(words, k=12))
             corpus.append({"_id": f"d{topic}_{part}", "title": f"t{topic} p{part}", "text": text})
         for part in range(2):
-            queries.append({"_id": f"q{topic}_{part}", "text": " ".join(rng.choices(own, k=4) + rng.choices(words, k=1))})
+            queries.append(
+                {"_id": f"q{topic}_{part}", "text": " ".join(rng.choices(own, k=4) + rng.choices(words, k=1))}
+            )
             qrels.append((f"q{topic}_{part}", f"d{topic}_{part}", 1))
     (folder / "qrels").mkdir(parents=True, exist_ok=True)
     for name, rows in (("corpus", corpus), ("queries", queries)):
@@ -116,20 +120,23 @@ def run(stage: str, root: Path, lane: QueryTower, **changes):
     return outcome
 
 
-def attempts(root: Path, kill_after_s: list[float]) -> int:
+def attempts(root: Path, shares: list[float]) -> int:
     lane = body(trainer__epochs=25, trainer__early_stop_patience=20)
     for name in ("whole", "killed"):
         write_beir(root / name / "beir")
         run("prepare", root / name, lane)
-    plan = [("whole", None), *(("killed", delay_s) for delay_s in kill_after_s), ("killed", None)]
-    for name, delay_s in plan:
+    plan = [("whole", None), *(("killed", share) for part in shares), ("killed", None)]
+    whole_s = 0.0
+    for name, share in plan:
+        started_s = time.monotonic()
         if (child := os.fork()) == 0:
             run("train", root / name, lane)
             os._exit(0)
-        if delay_s is not None:
-            time.sleep(delay_s)
+        if share is not None:
+            time.sleep(share * whole_s)
             os.kill(child, signal.SIGKILL)
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        whole_s = whole_s or time.monotonic() - started_s
         print(status, flush=True)
     return status
 

@@ -185,7 +185,7 @@ def run_attempts(root, delays):
 
 def kill_test(tmp_path, kills, seed):
     random_numbers = random.Random(seed)
-    codes = run_attempts(tmp_path, [f"{random_numbers.uniform(0.02, 0.8):.3f}" for _ in range(kills)])
+    codes = run_attempts(tmp_path, [f"{random_numbers.uniform(0.05, 0.6):.3f}" for _ in range(kills)])
     assert codes[0] == codes[-1] == 0
     assert codes.count(-signal.SIGKILL) >= 2  # an attempt may finish before its kill
     assert digests(tmp_path / "killed" / "out") == digests(tmp_path / "whole" / "out")

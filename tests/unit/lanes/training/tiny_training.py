@@ -1,7 +1,9 @@
 """A training that takes a moment: regression on generated numbers. Imported by tests and run as a program.
 
-    python tiny_training.py ROOT KILL_AFTER_S...     ROOT/whole: one attempt, left alone; ROOT/killed: one attempt for
-                                                     each number, killed after so many seconds, then one left alone
+    python tiny_training.py ROOT SHARE...
+
+In ROOT/whole one attempt is left alone. In ROOT/killed there is one attempt for each number, killed with SIGKILL after
+that share of the time the first one took, and then one that is left alone.
 
 Attempts are forked from one process that has paid for importing torch, so that many kills stay cheap; each attempt is
 a process of its own and dies as any other would.
@@ -91,16 +93,19 @@ def tiny_fit(job: StageJob, config: TrainerConfig, *, lr=1e-2, train=None, worke
     return fit(job, Regression(network, AdamW(kind="adamw", lr=lr)), data, config)
 
 
-def attempts(root: Path, kill_after_s: list[float]) -> int:
-    plan = [("whole", None), *(("killed", delay_s) for delay_s in kill_after_s), ("killed", None)]
-    for folder, delay_s in plan:
+def attempts(root: Path, shares: list[float]) -> int:
+    plan = [("whole", None), *(("killed", share) for part in shares), ("killed", None)]
+    whole_s = 0.0
+    for folder, share in plan:
+        started_s = time.monotonic()
         if (child := os.fork()) == 0:
             tiny_fit(tiny_job(root / folder), tiny_config(epochs=40, early_stop_patience=30, resume_every_s=0.01))
             os._exit(0)
-        if delay_s is not None:
-            time.sleep(delay_s)
+        if share is not None:
+            time.sleep(share * whole_s)
             os.kill(child, signal.SIGKILL)
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        whole_s = whole_s or time.monotonic() - started_s
         print(status, flush=True)
     return status
 

@@ -82,5 +82,13 @@ def test_a_crowd_of_copies_is_one_family() -> None:
     assert labels[-1] != labels[0]
 
 
+def test_a_bucket_too_large_to_compare_is_one_family() -> None:
+    """Unlike texts that agree in one band: told apart while they can all be compared, one family beyond."""
+    found = np.random.default_rng(0).integers(0, 2**32, (MAX_COMPARED + 1, NUM_MINIMA), np.uint32)
+    found[:, :5] = 7
+    assert len(set(families(found[1:], 0.8).tolist())) == MAX_COMPARED
+    assert len(set(families(found, 0.8).tolist())) == 1
+
+
 def test_nothing_has_no_family() -> None:
     assert families(signatures([]), 0.8).shape == (0,)

@@ -157,9 +157,14 @@ def test_the_encoding_of_the_arrays_does_not_matter(prepare: Any, tmp_path: Path
 
 
 def test_large_arrays_come_in_blocks(prepare: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    plain = prepare.npz(save(tmp_path)).card.sha256
+    path = save(tmp_path, query_split=SPLIT, qrels=np.array([(n, n) for n in range(Q)] + [(0, 15)]))
+    plain = prepare.npz(path).card.sha256
     monkeypatch.setattr("interlock.lanes.retrieval.datasets.npz_arrays.BLOCK_BYTES", 50)
-    assert prepare.npz(save(tmp_path)).card.sha256 == plain
+    blocks = prepare.npz(path)
+    assert blocks.card.sha256 == plain
+    assert "0" not in blocks.queries("train").ids  # a left-out row shifts the later ones, over blocks too
+    broken = save(tmp_path, **with_value("doc_vectors", 17, np.inf))
+    assert "NaN or infinity (1): doc_vectors row 17" in refusal(prepare, broken)
 
 
 def test_queries_that_share_an_answer_stay_together(prepare: Any, tmp_path: Path) -> None:
@@ -177,6 +182,7 @@ def test_what_crosses_into_a_later_split_is_left_out(prepare: Any, tmp_path: Pat
     qrels = np.array([(n, n) for n in range(Q - 1)] + [(0, 15), (1, 1)])
     data = prepare.npz(save(tmp_path, query_split=SPLIT, qrels=qrels))
     assert data.queries("train").ids == [str(n) for n in range(1, 12)]
+    assert data.queries("test").ids == [str(n) for n in range(15, 19)]
     assert data.query_vectors("train").shape == (11, D)
     assert data.card.left_out == {
         "judgement repeated": 1, "query or answer in a later split": 1, "query without a judgement": 1,

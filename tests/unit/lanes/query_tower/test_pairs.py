@@ -1,0 +1,80 @@
+import numpy as np
+import pytest
+import torch
+
+from interlock.errors import DataError
+from interlock.lanes.query_tower.inputs import MatrixInputs
+from interlock.lanes.query_tower.model import contrastive_loss
+from interlock.lanes.query_tower.pairs import Pairs, mined_negatives
+from interlock.lanes.retrieval.index import MemoryIndex
+
+EYE = np.eye(4, dtype=np.float32)
+
+
+def pairs(query_row, document_row, **changes):
+    return Pairs(
+        queries=MatrixInputs(EYE), documents=MatrixInputs(EYE), query_row=np.array(query_row),
+        document_row=np.array(document_row), **changes,
+    )  # fmt: skip
+
+
+def test_other_answers_of_a_query_are_masked():
+    batch = pairs([0, 0, 1, 2], [0, 1, 2, 2]).__getitems__([0, 1, 2, 3])
+    expected = torch.tensor([
+        [False, True, False, False],
+        [True, False, False, False],
+        [False, False, False, True],
+        [False, False, True, False],
+    ])  # fmt: skip
+    assert torch.equal(batch["masked"], expected)
+
+
+def test_an_answer_among_the_mined_negatives_is_masked():
+    batch = pairs([0, 1], [0, 1], negatives=np.array([[1], [0], [0], [0]]), draws=1).__getitems__([0, 1])
+    assert batch["documents"]["vectors"].shape == (4, 4)
+    assert batch["masked"].tolist() == [[False, False, False, True], [False, False, True, False]]
+
+
+def test_draws_follow_from_seed_and_batch_alone():
+    pool = np.arange(40).reshape(4, 10) % 4
+    first, again, other = (
+        pairs([0, 1, 2], [0, 1, 2], negatives=pool, draws=3, seed=seed).__getitems__([2, 0])["documents"]["vectors"]
+        for seed in (1, 1, 2)
+    )
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_mined_negatives_are_the_nearest_that_do_not_answer():
+    documents = np.array([[1, 0], [0.9, 0.1], [0.5, 0.5], [0, 1]], dtype=np.float32)
+    queries = np.array([[1, 0], [0, 1]], dtype=np.float32)
+    found = Pairs(
+        queries=MatrixInputs(queries), documents=MatrixInputs(documents), query_row=np.array([0, 0, 1]),
+        document_row=np.array([0, 2, 3]),
+    )  # fmt: skip
+    assert mined_negatives(found, MemoryIndex(documents), queries, pool=2, skip=0).tolist() == [[1, 3], [2, 1]]
+    assert mined_negatives(found, MemoryIndex(documents), queries, pool=1, skip=1).tolist() == [[3], [1]]
+
+
+def test_a_pool_larger_than_the_data_is_refused():
+    with pytest.raises(DataError, match="too few training documents") as caught:
+        mined_negatives(pairs([0, 1], [0, 1]), MemoryIndex(EYE), EYE, pool=4, skip=0)
+    assert "4 documents, 5 needed" in caught.value.hint
+
+
+def test_the_loss_of_two_pairs_by_hand():
+    scores = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    mask = torch.zeros(2, 2, dtype=torch.bool)
+    assert contrastive_loss(scores, mask, 1.0).item() == pytest.approx(np.log(1 + np.exp(-1)))
+    assert contrastive_loss(scores, ~torch.eye(2, dtype=torch.bool), 1.0).item() == 0.0
+
+
+def test_masked_candidates_do_not_matter_and_get_no_gradient():
+    scores = torch.randn(3, 6, requires_grad=True)
+    mask = torch.zeros(3, 6, dtype=torch.bool)
+    mask[0, 4] = mask[2, 1] = True
+    loss = contrastive_loss(scores, mask, 0.1)
+    loss.backward()
+    assert scores.grad[mask].tolist() == [0.0, 0.0]
+    changed = scores.detach().masked_fill(mask, 1e6)
+    assert contrastive_loss(changed, mask, 0.1).item() == loss.item()
