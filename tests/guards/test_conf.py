@@ -10,6 +10,10 @@ from interlock.errors import ConfigError
 CONF = Path(__file__).resolve().parents[2] / "conf"
 
 
+PARTNERS = {("data", "npz"): "model=vector_tower", ("model", "vector_tower"): "data=npz"}
+"""Choices that only fit together."""
+
+
 def _options() -> Iterator[tuple[str, str]]:
     for path in sorted(CONF.rglob("*.yaml")):
         if path.parent != CONF:
@@ -39,7 +43,8 @@ def test_the_default_experiment_is_valid() -> None:
 
 @pytest.mark.parametrize(("group", "option"), list(_options()))
 def test_every_choice_is_valid(group: str, option: str) -> None:
-    assert _faults([f"{group}={option}"]) == []
+    partner = PARTNERS.get((group, option))
+    assert _faults([f"{group}={option}", *([partner] if partner else [])]) == []
 
 
 def test_params_yaml_is_valid(repository: Path) -> None:
