@@ -58,3 +58,18 @@ def test_dvc_yaml_is_what_the_configuration_renders_to(repository: Path) -> None
     from interlock.config.pipeline import require_rendered
 
     require_rendered(repository, compose_workspace(repository))
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [[], ["trainer=smoke"], ["data=wikipedia_questions"], ["hardware=cuda"], ["hardware=mps"],
+     ["data=beir", "lane.data.path=x", "lane.data.name=x"], ["model=transformer_tower", "lane.model.encoder.name=x"],
+     ["data=npz", "model=vector_tower", "lane.data.path=x", "lane.data.name=x"]],
+)
+def test_every_key_is_written_out(overrides: list[str]) -> None:
+    """So that each can be overridden without a plus sign, through Hydra's own command line too."""
+    from interlock.config.compose import compose_lane
+    from interlock.config.validate import validate
+
+    composition = compose_lane(CONF, overrides)
+    assert composition.values == validate(composition, subject="conf").model_dump(mode="json")

@@ -5,7 +5,6 @@ function that gives its code digest. Later stages depend on the `outputs.json` o
 of all they hand over, so that logs, durations and a rerun with the same result never make anything run again.
 """
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from interlock.contracts.experiment import Experiment
 from interlock.contracts.stage import STAGE_INPUTS, STAGE_PARAMS, STAGES, StageName
 from interlock.errors import ConfigError, Fault
 from interlock.lanes.catalog import find_lane
-from interlock.lanes.spec import LaneSpec
+from interlock.lanes.spec import LaneSpec, load_object
 from interlock.provenance.closure import import_closure
 from interlock.provenance.environment import LOCK_FILE
 from interlock.provenance.files import write_atomic
@@ -90,7 +89,7 @@ def _compose_stage(workspace: Path, experiments: Mapping[str, Experiment]) -> di
 
 def _lane_stage(workspace: Path, lane: str, stage: StageName, spec: LaneSpec, experiment: Experiment) -> dict[str, Any]:
     handed = [f"artifacts/lanes/{lane}/{name}/outputs.json" for name in STAGE_INPUTS[stage]]
-    sources = _external(workspace, experiment) if stage == "prepare" else []
+    sources = _sources(workspace, spec, experiment) if stage == "prepare" else []
     code = _relative(workspace, stage_code(stage, spec, workspace))
     return {
         "cmd": f"python pipelines/{stage}.py {lane}",
@@ -100,11 +99,11 @@ def _lane_stage(workspace: Path, lane: str, stage: StageName, spec: LaneSpec, ex
     }
 
 
-def _external(workspace: Path, experiment: Experiment) -> list[str]:
-    """Files and folders outside the project's code that the lane's data is read from."""
-    data: Any = getattr(experiment.lane, "data", None)
-    paths: list[Path] = data.source_paths(workspace) if hasattr(data, "source_paths") else []
-    return sorted(os.path.relpath(path, workspace) for path in paths)
+def _sources(workspace: Path, spec: LaneSpec, experiment: Experiment) -> list[str]:
+    """What the lane's data is read from; absolute where it lies outside, since a temporary workspace lies elsewhere."""
+    paths: list[Path] = load_object(spec.sources)(experiment.lane, workspace) if spec.sources else []
+    inside = [path for path in paths if path.is_relative_to(workspace)]
+    return sorted([*_relative(workspace, tuple(inside)), *(str(path) for path in paths if path not in inside)])
 
 
 def _relative(workspace: Path, files: tuple[Path, ...]) -> list[str]:

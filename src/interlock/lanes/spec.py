@@ -107,6 +107,8 @@ class LaneSpec:
     """Names that the lane measures; gates that name another one are refused. Empty: not checked."""
     inputs: tuple[str, ...] = ()
     """Names of the inputs that `lane.inputs` may set."""
+    sources: str | None = None
+    """Dotted name of `function(body, workspace) -> list[Path]`: data outside the project that DVC has to watch."""
     conf: str | None = None
     """Hydra search path of the lane's YAML groups, e.g. `pkg://my_lane.conf`; None for the built-in ones."""
     metrics: tuple[str, ...] = ("evaluate/metrics.json",)

@@ -193,6 +193,19 @@ def test_who_is_gone_is_told_by_process_start_and_boot(tmp_path, values, exit):
     assert exits(tmp_path)[0] == exit
 
 
+@pytest.mark.parametrize(("held", "exit"), [(True, None), (False, "killed")])
+def test_another_container_of_this_machine_is_told_by_its_lock(tmp_path, held, exit):
+    opened = open_attempt(**begin(tmp_path))
+    (path,) = tmp_path.rglob("*.start.json")
+    path.write_text(json.dumps({**json.loads(path.read_text()), "host": "container", "pid": 2**22 + 1}))
+    if not held:
+        opened.alive.close()
+    with attempt(**begin(tmp_path)):
+        pass
+    assert exits(tmp_path)[0] == exit
+    opened.alive.close()
+
+
 def test_one_process_has_the_lock(tmp_path):
     with run_lock(tmp_path, RUN):
         with pytest.raises(BusyError, match=f"process {os.getpid()} on") as caught, run_lock(tmp_path, RUN):

@@ -97,6 +97,16 @@ def test_a_torn_last_line_is_never_believed(tmp_path_factory, cut):
     assert verify(path) is None
 
 
+def test_nothing_of_a_long_torn_line_is_left_behind_a_short_one(log):
+    before = log.read_bytes()
+    append(log, {"n": "x" * 1000})
+    log.write_bytes(log.read_bytes()[:-1])
+    append(log, {"n": 5})
+    assert payloads(log) == [0, 1, 2, 3, 4, 5]
+    assert log.read_bytes().startswith(before)
+    assert log.read_bytes().endswith(b"\n")
+
+
 def test_a_file_that_was_only_torn_begins_anew(tmp_path):
     path = tmp_path / "log.jsonl"
     path.write_bytes(b'{"payload":')

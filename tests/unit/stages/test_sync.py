@@ -121,6 +121,22 @@ def test_a_later_stage_left_over_from_an_earlier_run_is_not_taken(workspace, hom
     assert kinds(home) == []
 
 
+def test_later_stages_of_the_same_run_wait_for_an_earlier_one_that_ran_again(workspace, home, lane):
+    lane.finish()
+    lane.evaluate(r_at_5=0.9)
+    assert sync(workspace, home).lanes[0].missing == ("export", "judge", "decide")
+    assert kinds(home) == []
+
+
+def test_what_a_killed_copy_left_is_removed(workspace, home, lane):
+    left = home / "runs" / RUN / "models" / "checkpoints" / ".best.safetensors.abc.part"
+    left.parent.mkdir(parents=True)
+    left.write_text("half")
+    lane.finish()
+    sync(workspace, home)
+    assert not left.exists()
+
+
 def test_a_skipped_export_registers_nothing_and_can_be_completed_once(workspace, home, lane):
     lane.finish(export="skipped", verdict="fail")
     sync(workspace, home)

@@ -82,7 +82,7 @@ def test_every_field_says_what_it_is():
 
 def test_configuration_and_lane_spec_do_not_import_torch():
     program = (
-        "import sys, interlock.lanes.query_tower.config, interlock.lanes.query_tower.spec, interlock.lanes.query_tower.data;"
+        "import sys; from interlock.lanes.query_tower import config, spec, data;"
         "sys.exit('torch' in sys.modules or 'lightning' in sys.modules)"
     )
     source = str(Path(interlock.__file__).parents[1])

@@ -13,7 +13,7 @@ from interlock.lanes.retrieval.ragged import pad
 CONFIG = HashedEncoder.model_validate_json(
     '{"kind": "hashed", "buckets": 4096, "lexical": {"dimensions": 2048}, "semantic": {"dimensions": 4}}'
 )
-WORDS = [
+WORDS = (
     "read",
     "write",
     "parse",
@@ -21,17 +21,13 @@ WORDS = [
     "json",
     "table",
     "column",
-    "row",
     "index",
     "merge",
     "plot",
     "axis",
-    "colour",
-    "figure",
     "tensor",
-    "gradient",
     "layer",
-]
+)
 
 
 def texts(count, words, seed):

@@ -125,7 +125,7 @@ def attempts(root: Path, shares: list[float]) -> int:
     for name in ("whole", "killed"):
         write_beir(root / name / "beir")
         run("prepare", root / name, lane)
-    plan = [("whole", None), *(("killed", share) for part in shares), ("killed", None)]
+    plan = [("whole", None), *(("killed", share) for share in shares), ("killed", None)]
     whole_s = 0.0
     for name, share in plan:
         started_s = time.monotonic()

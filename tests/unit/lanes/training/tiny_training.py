@@ -94,7 +94,7 @@ def tiny_fit(job: StageJob, config: TrainerConfig, *, lr=1e-2, train=None, worke
 
 
 def attempts(root: Path, shares: list[float]) -> int:
-    plan = [("whole", None), *(("killed", share) for part in shares), ("killed", None)]
+    plan = [("whole", None), *(("killed", share) for share in shares), ("killed", None)]
     whole_s = 0.0
     for folder, share in plan:
         started_s = time.monotonic()

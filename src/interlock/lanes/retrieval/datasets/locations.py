@@ -7,7 +7,9 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from interlock.contracts.lane import LaneBody
 from interlock.errors import DataError
+from interlock.provenance.workspace import main_checkout
 
 DATA_SCHEME = "data://"
 DATA_VARIABLE = "INTERLOCK_DATA_DIR"
@@ -18,7 +20,7 @@ def data_folder(root: Path, environ: Mapping[str, str] = os.environ) -> Path | N
     """The folder behind `data://`: the variable if set (even when it is wrong), else the default if it exists."""
     if named := environ.get(DATA_VARIABLE):
         return Path(named)
-    default = root / _BESIDE_CHECKOUT
+    default = main_checkout(root) / _BESIDE_CHECKOUT  # a temporary experiment's folder has nothing beside it
     return default.resolve() if default.is_dir() else None
 
 
@@ -51,3 +53,9 @@ def _in_data_folder(location: str, *, root: Path, environ: Mapping[str, str]) ->
             hint="name a folder inside it, without ..",
         )
     return path
+
+
+def source_paths(body: LaneBody, workspace: Path) -> list[Path]:
+    """Files and folders that the lane's data is read from, for DVC to watch; none for data of the environment."""
+    location = getattr(getattr(body, "data", None), "path", None)
+    return [resolve_location(location, root=workspace)] if isinstance(location, str) else []
