@@ -197,7 +197,8 @@ def run_lock(home: Path, key: str, *, wait_s: float = 0.0) -> Iterator[None]:
                     raise _busy(key, holder) from error
                 time.sleep(_WAIT_STEP_S)
         stack.callback(holder.unlink, missing_ok=True)
-        write_json(holder, {"key": key, "pid": _this_process()[0], "host": host_name(), "since": _now()})
+        who = {"key": key, "pid": _this_process()[0], "host": host_name(), "since": _now()}
+        holder.write_text(json.dumps(who))  # for error messages alone, so it need not reach the disk
         yield
 
 

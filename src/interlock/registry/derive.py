@@ -21,7 +21,9 @@ from interlock.registry.layout import CARD, run_folder
 JUDGEMENTS, JUDGEMENT = "judgements", "judgement.json"
 DECISIONS, DECISION = "decisions", "decision.json"
 WHEN = "when.json"
-"""`{"at": ...}` beside a judgement or a decision: when it was made, as its maker says; orders them."""
+"""`{"at": ..., "source": ...}` beside a judgement or a decision: when it was made, which orders them, and by whom."""
+PIPELINE, BY_HAND = "pipeline", "command"
+"""Sources: the stage `judge`, or `interlock judge`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,8 +76,11 @@ def statements(home: Path, run_id: str, kind: str) -> list[Path]:
     return sorted(folders, key=lambda folder: (made_at(folder), folder.name))
 
 
-def statement_proposal(run_id: str, folder: Path, main: str) -> Proposal:
-    """That the run was judged, or decided upon. Raises RegistryError for a file that does not say what it must."""
+def statement_proposal(run_id: str, folder: Path, main: str, *, source: str | None = None) -> Proposal:
+    """That the run was judged, or decided upon; by whom it was first made unless `source` says otherwise.
+
+    Raises RegistryError for a file that does not say what it must.
+    """
     path = folder / main
     keys = ("judgement_id", "verdict") if main == JUDGEMENT else ("judgement_id", "decision_id", "action")
     values = _read_json(path)
@@ -84,13 +89,18 @@ def statement_proposal(run_id: str, folder: Path, main: str) -> Proposal:
     if values["run_id"] != run_id:
         raise RegistryError("it belongs to another run", path=path, value=values["run_id"], hint="restore the file")
     body = {key: values[key] for key in keys} | {"sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    if main == JUDGEMENT:
+        body["source"] = source or _when(folder).get("source", PIPELINE)
     return Proposal(kind="judged" if main == JUDGEMENT else "decided", subject=run_id, body=body)
 
 
 def made_at(folder: Path) -> str:
     """When a judgement or decision was made (UTC, ISO 8601); '' when its maker did not say."""
-    path = folder / WHEN
-    return str(_read_json(path).get("at", "")) if path.is_file() else ""
+    return str(_when(folder).get("at", ""))
+
+
+def _when(folder: Path) -> dict[str, Any]:
+    return _read_json(folder / WHEN) if (folder / WHEN).is_file() else {}
 
 
 def _run_body(card: RunCard, card_sha256: str) -> dict[str, Any]:

@@ -56,8 +56,13 @@ class Proposal:
 
 
 def _slot(event: Event | Proposal) -> tuple[str, str, str]:
-    """What an event tells the present state of: a run's judgement, a judgement's decision."""
-    return event.kind, event.subject, str(event.body.get("judgement_id")) if event.kind == "decided" else ""
+    """What an event tells the present state of: a run's judgement in its pipeline or by hand, a judgement's decision.
+
+    The pipeline's judgement is compared with its own last one, so that a judgement made by hand stays the newest
+    until the pipeline judges anew.
+    """
+    detail = {"judged": "source", "decided": "judgement_id"}.get(event.kind, "")
+    return event.kind, event.subject, str(event.body.get(detail, ""))
 
 
 def events_path(home: Path) -> Path:

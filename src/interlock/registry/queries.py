@@ -17,8 +17,9 @@ from interlock.errors import UsageError
 from interlock.provenance.attempts import AttemptFiles, list_attempts
 from interlock.registry import index
 from interlock.registry.archive import read_card
-from interlock.registry.derive import DECISIONS, JUDGEMENTS, archived_runs, made_at, rebuild, statements
+from interlock.registry.derive import DECISIONS, JUDGEMENTS, made_at, rebuild, statements
 from interlock.registry.events import events_path
+from interlock.registry.layout import CARD, run_folder
 
 _SHOWN_CANDIDATES = 8
 
@@ -157,7 +158,7 @@ def find_run(home: Path, text: str) -> RunRow:
 def show_run(home: Path, text: str) -> RunView:
     """Everything about a run; its archived files are verified. Raises UsageError, ProvenanceError."""
     row = find_run(home, text)
-    has_card = row.run_id in archived_runs(home)
+    has_card = (run_folder(home, row.run_id) / "models" / CARD).is_file()
     return RunView(
         run=row,
         card=read_card(home, row.run_id, verify=True) if has_card else None,

@@ -71,7 +71,22 @@ def _compared(measurements: Sequence[Measurement]) -> str:
 
 
 def _example(row: Mapping[str, Any]) -> str:
-    return "- " + "; ".join(f"**{name}** {_plain(value)}" for name, value in row.items())
+    """One example: a line per field, so that long texts can be compared by eye."""
+    head, *rest = [f"**{name}** {_shown(value)}" for name, value in sorted(row.items(), key=_queries_first)]
+    return "\n".join([f"- {head}", *(f"  <br>{line}" for line in rest)])
+
+
+def _queries_first(field: tuple[str, Any]) -> tuple[bool, str]:
+    return field[0] != "query", field[0]
+
+
+def _shown(value: Any) -> str:
+    """A document is shown by its id and the beginning of its text, a list by its first entry."""
+    if isinstance(value, list):
+        return _shown(value[0]) if value else "none"
+    if isinstance(value, dict):
+        return f"`{value.get('doc_id', '')}` {_plain(value.get('text', ''), 120)}"
+    return _plain(value)
 
 
 def _plain(value: Any, limit: int = 160) -> str:

@@ -20,10 +20,12 @@ from interlock.provenance.canonical import pretty_json, sha256_json
 from interlock.provenance.digest import sha256_file
 from interlock.registry.archive import Change, archive_attempt, archive_models, archive_statement, archive_volatile
 from interlock.registry.derive import (
+    BY_HAND,
     DECISION,
     DECISIONS,
     JUDGEMENT,
     JUDGEMENTS,
+    PIPELINE,
     WHEN,
     news,
     rebuild,
@@ -203,7 +205,7 @@ def _archive_statements(home: Path, run: FinishedRun) -> list[Proposal]:
             )
         texts |= _measurement_texts(run) if stage == "judge" else {}
         folder = archive_statement(home, run.run_id, kind, identity, main=main, files=texts)
-        proposals.append(statement_proposal(run.run_id, folder, main))
+        proposals.append(statement_proposal(run.run_id, folder, main, source=PIPELINE))
     return proposals
 
 
@@ -212,11 +214,11 @@ def keep_judgement(home: Path, judgement: Judgement, *, made_at: str, files: Map
 
     `made_at` is when (UTC, ISO 8601); `files` are further texts by name, e.g. the verdict page.
     """
-    texts = {**files, JUDGEMENT: pretty_json(judgement), WHEN: pretty_json({"at": made_at})}
+    texts = {**files, JUDGEMENT: pretty_json(judgement), WHEN: pretty_json({"at": made_at, "source": BY_HAND})}
     with run_lock(home, f"archive-{judgement.run_id}", wait_s=LOCK_WAIT_S):
         identity = judgement.judgement_id
         folder = archive_statement(home, judgement.run_id, JUDGEMENTS, identity, main=JUDGEMENT, files=texts)
-        return news(home, [statement_proposal(judgement.run_id, folder, JUDGEMENT)])
+        return news(home, [statement_proposal(judgement.run_id, folder, JUDGEMENT, source=BY_HAND)])
 
 
 def _statement_texts(found: StageFiles) -> dict[str, str]:
@@ -228,7 +230,7 @@ def _statement_texts(found: StageFiles) -> dict[str, str]:
         texts[name] = _text(path)
         if sha256_file(path) != artifact.sha256:
             raise _changed(path, "file differs from its recorded digest")
-    when = pretty_json({"at": found.observations.started_at})
+    when = pretty_json({"at": found.observations.started_at, "source": PIPELINE})
     return {**texts, RECORD: found.record_text, WHEN: when}
 
 

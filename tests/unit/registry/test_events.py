@@ -54,6 +54,19 @@ def test_going_back_to_a_judgement_is_news(tmp_path):
     assert len(subjects(tmp_path)) == 3
 
 
+def test_a_judgement_by_hand_stays_until_the_pipeline_judges_anew(tmp_path):
+    def by(source, judgement):
+        body = {"judgement_id": judgement, "verdict": "pass", "source": source}
+        append_new(tmp_path, [Proposal(kind="judged", subject="a", body=body)])
+
+    for source, judgement in (("pipeline", "1"), ("command", "2"), ("pipeline", "1"), ("command", "2")):
+        by(source, judgement)
+    assert [judgement for _, _, judgement in subjects(tmp_path)] == ["1", "2"]
+    by("pipeline", "3")
+    by("pipeline", "1")
+    assert [judgement for _, _, judgement in subjects(tmp_path)] == ["1", "2", "3", "1"]
+
+
 def test_runs_do_not_mix(tmp_path):
     append_new(tmp_path, [judged("a", "1"), judged("b", "1"), judged("a", "1"), judged("b", "1")])
     assert subjects(tmp_path) == [("judged", "a", "1"), ("judged", "b", "1")]

@@ -8,6 +8,7 @@ import random
 import pytest
 from lane_folders import RUN, LaneFolder, tree
 
+from interlock.contracts.verdict import GateResult, Judgement, Verdict
 from interlock.errors import BusyError, ProvenanceError, StageError
 from interlock.provenance import attempts
 from interlock.registry import index
@@ -18,7 +19,7 @@ from interlock.registry.queries import list_models, list_runs, show_run
 from interlock.stages import sync as sync_module
 from interlock.stages.progress import Silent
 from interlock.stages.runner import run_lane
-from interlock.stages.sync import sync, sync_lane
+from interlock.stages.sync import keep_judgement, sync, sync_lane
 
 
 @pytest.fixture
@@ -174,6 +175,28 @@ def test_going_back_to_earlier_gates_takes_up_the_earlier_judgement(workspace, h
         assert (run.verdict, run.state) == (verdict, "decided")
     assert kinds(home).count("judged") == 3
     assert len(show_run(home, RUN).judgements) == 2
+
+
+def test_a_judgement_by_hand_is_kept_and_a_later_sync_does_not_take_it_back(workspace, home, lane):
+    lane.finish()
+    sync(workspace, home)
+    row = GateResult(
+        gate="g", metric="m", severity="block", verdict=Verdict.FAIL, observed=0.1, bound=None, target=0.5,
+        comparison=">=", unit="ratio", n=10, method="plain", reason="0.1 < 0.5", evidence="",
+    )  # fmt: skip
+    judgement = Judgement(
+        judgement_id="e" * 64, run_id=RUN, lane="query_tower", verdict=Verdict.FAIL, rows=(row,),
+        gates_sha256="0" * 64, measurements_sha256="0" * 64,
+    )  # fmt: skip
+    for added in (1, 0):
+        at = "2026-03-02T00:00:00+00:00"
+        assert keep_judgement(home, judgement, made_at=at, files={"verdict.md": "# fail"}) == added
+    assert sync(workspace, home).lanes[0].events == 0
+    assert [(run.verdict, run.state) for run in list_runs(home)] == [("fail", "judged")]
+    assert [item.id for item in show_run(home, RUN).judgements][-1] == "e" * 64
+    for path in (home / "registry").iterdir():
+        path.unlink()
+    assert [(run.verdict, run.state) for run in list_runs(home)] == [("fail", "judged")]
 
 
 def test_a_judgement_keeps_the_measurements_it_judged(workspace, home, lane):
