@@ -1,9 +1,6 @@
-"""The ids of runs, judgements and decisions: each a hash over what its subject depends on, and nothing else.
+"""The id of a run: a hash over what its weights depend on, and nothing else.
 
-    run_id         what the weights depend on
-    judgement_id   run + gates + measurements (made where judgements are made, `interlock.gates.judgement`)
-    decision_id    judgement + policy + replayed answers
-
+Judgements and decisions get their ids where they are made (`interlock.gates.judgement`, `interlock.decisions.rules`).
 Gates, agents, language models, tracking, budgets and lineage have no parameter here, so they cannot enter a run id.
 Later stages read ids from earlier records and never compute them again.
 """
@@ -59,15 +56,6 @@ def run_id(
         "inputs": {name: _sha256(f"inputs.{name}", text) for name, text in input_digests.items()},
     }
     return sha256_json(identity)[:16]
-
-
-def decision_id(*, judgement_id: str, policy: Mapping[str, Any], answers: Any = None) -> str:
-    """First 16 hex digits of the digest of a decision's grounds.
-
-    `policy` is the policy's configuration; `answers` are the replayed answers of a language model, None for rules.
-    """
-    grounds = {"scheme": "interlock-decision-1", "judgement": judgement_id, "policy": dict(policy), "answers": answers}
-    return sha256_json(grounds)[:16]
 
 
 def _sha256(name: str, text: str) -> str:

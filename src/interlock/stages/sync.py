@@ -76,7 +76,7 @@ def sync(workspace: Path, home: Path) -> SyncReport:
     """Archive every lane of the workspace, those of `interlock run` included."""
     lost_log = not events_path(home).exists()
     lanes, problems = [], {}
-    for folder in _lane_folders(workspace):
+    for folder in _lane_folders(workspace, home):
         try:
             lanes.append(sync_lane(folder, workspace=workspace, home=home))
         except InterlockError as error:
@@ -247,10 +247,10 @@ def _measurement_texts(run: FinishedRun) -> dict[str, str]:
     return texts
 
 
-def _lane_folders(workspace: Path) -> list[Path]:
+def _lane_folders(workspace: Path, home: Path) -> list[Path]:
     """Folders that DVC fills, then those of `interlock run`."""
-    artifacts = workspace / "artifacts"
-    folders = [*sorted((artifacts / "lanes").glob("*")), *sorted((artifacts / "work").glob("*"))]
+    lanes, work = workspace / "artifacts" / "lanes", home / "work"
+    folders = [*sorted(lanes.glob("*")), *sorted(work.glob("*"))]
     return [folder for folder in folders if any((folder / stage / RECORD).is_file() for stage in STAGES)]
 
 

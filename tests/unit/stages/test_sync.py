@@ -278,7 +278,7 @@ def test_a_configuration_rewritten_by_hand_is_refused(workspace, home, lane):
 def test_a_fault_in_one_lane_does_not_keep_the_others_back(workspace, home, lane):
     lane.finish()
     (lane.folder / "train" / "model.safetensors").write_text("changed")
-    LaneFolder(workspace / "artifacts" / "work" / "toy-123", run_id="b" * 16).finish()
+    LaneFolder(home / "work" / "toy-123", run_id="b" * 16).finish()
     report = sync(workspace, home)
     assert [item.run_id for item in report.lanes] == ["b" * 16]
     assert list(report.problems) == ["artifacts/lanes/query_tower"]
