@@ -24,7 +24,7 @@ from interlock.lanes.query_tower.encoders import FittedTower, Source, load_tower
 from interlock.lanes.query_tower.examples import SplitTexts, read_split
 from interlock.lanes.query_tower.inputs import DOCUMENT, QUERY
 from interlock.lanes.query_tower.search import chunk_rows, search_pieces
-from interlock.lanes.retrieval.baselines import Bm25, chance_recall
+from interlock.lanes.retrieval.baselines import Bm25, Words, chance_recall
 from interlock.lanes.retrieval.datasets.prepared import PreparedDataset
 from interlock.lanes.retrieval.echo import EchoScores, echo_scores
 from interlock.lanes.retrieval.metrics import CUTOFF, NAMES, per_query
@@ -47,6 +47,9 @@ RANKS = 50
 CURVE = (1, 2, 3, 5, 10, 20, 50)
 """Ranks of `recall.csv`."""
 
+BM25: dict[str, Words] = {"bm25": "standard", "bm25_stems": "stems"}
+"""Baselines by name: what people mean by BM25, and the same with the tower's own words."""
+
 NUM_EXAMPLES = 5
 """Hits and misses shown in `examples.json`."""
 
@@ -66,7 +69,7 @@ def evaluate(job: StageJob) -> StageOutcome:
     rankings = {"": ranked_QK}
     if not data.has_vectors:
         job.progress.message("searching with BM25")
-        rankings["bm25."] = _bm25_ranking(data, test)
+        rankings |= {f"{name}.": _bm25_ranking(data, test, words) for name, words in BM25.items()}
     columns, values = _measured(test, rankings, echoes, data.num_documents)
     scores_sha256 = write_scores(job.folder / SCORES_FILE, test.ids, columns)
     write_measurements(test.subject(job, data), [*values, *_training_values(job)], scores_sha256=scores_sha256)
@@ -134,8 +137,8 @@ def _encoded_corpus(
         yield tower.encode(piece, DOCUMENT, device=device)
 
 
-def _bm25_ranking(data: PreparedDataset, test: _Test) -> Ranking:
-    bm25 = Bm25(text for batch in data.corpus_texts() for text in batch)
+def _bm25_ranking(data: PreparedDataset, test: _Test, words: Words) -> Ranking:
+    bm25 = Bm25((text for batch in data.corpus_texts() for text in batch), words=words)
     return bm25.search(test.texts, RANKS)
 
 
@@ -209,11 +212,12 @@ def _check(name: str, answer: bool, reason: str) -> Value:
 
 def _recall_csv(test: _Test, rankings: Mapping[str, Ranking], num_documents: int) -> str:
     text = io.StringIO()
-    names = {"": "tower", "bm25.": "bm25"}
+    prefixes = ["", *(f"{name}." for name in BM25)]  # a column each, empty where vectors have no words
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["k", *(names[prefix] for prefix in rankings), "chance"])
+    writer.writerow(["k", "tower", *BM25, "chance"])
     for k in CURVE:
-        recalls = [_recall(test.relevant, ranked_QK, k) for ranked_QK in rankings.values()]
+        found = (rankings.get(prefix) for prefix in prefixes)
+        recalls = ["" if ranked_QK is None else _recall(test.relevant, ranked_QK, k) for ranked_QK in found]
         writer.writerow([k, *recalls, chance_recall(k, num_documents)])
     return text.getvalue()
 
@@ -227,12 +231,12 @@ def _recall(relevant: Sequence[Mapping[int, int]], ranked_QK: Ranking, k: int) -
 
 
 def _examples(data: PreparedDataset, test: _Test, ranked_QK: Ranking) -> dict[str, list[dict[str, Any]]]:
-    """The first hits and misses at rank 10, in the order of the queries: not chosen by how they look."""
+    """Hits and misses at rank 10, spread evenly over the queries: not chosen by how they look."""
     rows: dict[str, list[int]] = {"hits": [], "misses": []}
     for query, (judged, ranked) in enumerate(zip(test.relevant, ranked_QK[:, :CUTOFF].tolist(), strict=True)):
         rows["hits" if judged.keys() & set(ranked) else "misses"].append(query)
     return {
-        kind: [_example(data, test, query, ranked_QK[query]) for query in found[:NUM_EXAMPLES]]
+        kind: [_example(data, test, query, ranked_QK[query]) for query in found[:: max(1, len(found) // NUM_EXAMPLES)][:NUM_EXAMPLES]]
         for kind, found in rows.items()
     }
 

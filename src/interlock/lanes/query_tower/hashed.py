@@ -124,7 +124,8 @@ class HashedNetwork(nn.Module):
 
     def _scaled(self, sketch_BL: Tensor, squares_B1: Tensor, is_document: Tensor | float) -> Tensor:
         scaled_BL = sketch_BL / torch.sqrt(squares_B1 + is_document * self.pivot.square() + 1e-12)
-        room_B1 = (1.0 - scaled_BL.square().sum(1, keepdim=True)).clamp(min=0.0)
+        # not clamped to 0, where the root has no gradient
+        room_B1 = (1.0 - scaled_BL.square().sum(1, keepdim=True)).clamp(min=1e-9)
         return torch.cat([scaled_BL, is_document * torch.sqrt(room_B1)], dim=1)
 
     def _joined(self, lexical_BL: Tensor, semantic_BS: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ LANE = LaneSpec(
     export=f"{_PACKAGE}.export:export",
     package=_PACKAGE,
     measurements=(
-        *(f"{system}{name}" for system in ("", "bm25.") for name in _RETRIEVAL),
+        *(f"{system}{name}" for system in ("", "bm25.", "bm25_stems.") for name in _RETRIEVAL),
         *(f"chance.r_at_{k}" for k in (1, 5, 10)),
         *(f"{text}echo_{name}" for text in ("", "query_") for name in ("loop", "chance", "lift", "r_at_1")),
         *("training_loss_final", "validation_loss_final", "epochs_completed", "early_stopped"),
@@ -25,6 +25,6 @@ LANE = LaneSpec(
     sources="interlock.lanes.retrieval.datasets.locations:source_paths",
     plots=(
         Plot(file="train/loss.csv", x="epoch", y=("train_loss", "validation_loss"), title="Loss by epoch"),
-        Plot(file="evaluate/recall.csv", x="k", y=("tower", "bm25", "chance"), title="Recall at k"),
+        Plot(file="evaluate/recall.csv", x="k", y=("tower", "bm25", "bm25_stems", "chance"), title="Recall at k"),
     ),
 )
