@@ -102,3 +102,16 @@ def test_status_of_a_changed_configuration_is_blocked(workspace):
     workspace.edit("params.yaml", "overrides: {}\nlane", "overrides: {lane: {optimizer: {lr: 0.4}}}\nlane")
     workspace.interlock("compose")
     assert "out of date" in workspace.interlock("status", code=5)
+
+
+def test_a_disk_without_room_is_named_and_nothing_is_believed(workspace):
+    workspace.run("python", "pipelines/compose.py")
+    # A limit on the size of files is what a full disk looks like to a process, without needing a disk to fill.
+    output = workspace.run("bash", "-c", "ulimit -f 4; exec python pipelines/prepare.py toy", code=1)
+    assert "numbers.json" in output
+    assert "way out: free space" in output
+    assert "Traceback" not in output
+    folder = workspace.path / "artifacts/lanes/toy/prepare"
+    assert not (folder / "record.json").exists()
+    assert not (folder / "numbers.json").exists()
+    workspace.run("python", "pipelines/prepare.py", "toy")
