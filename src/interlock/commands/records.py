@@ -15,6 +15,7 @@ from interlock.reports.figures import figure
 from interlock.reports.verdicts import STYLES, verdict_markdown, verdict_table
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
 def sync(workspace: Path, *, as_json: bool) -> ExitCode:
@@ -59,7 +60,8 @@ def judge(workspace: Path, run: str, overrides: Sequence[str], *, as_json: bool)
     if as_json:
         print_json(judgement)
     else:
-        _print(f"{card.lane}  run {card.run_id}: {_styled(judgement.verdict)}", verdict_table(judgement))
+        head = f"{card.lane}  run {card.run_id}: {_styled(judgement.verdict)}"
+        _print(head, verdict_table(judgement, width=_console().width))
     return EXIT_CODES[judgement.verdict]
 
 
@@ -169,11 +171,15 @@ def _styled(verdict: Verdict) -> str:
 
 
 def _print(*parts: "str | Table") -> None:
-    from rich.console import Console
-
-    console = Console(highlight=False)
+    console = _console()
     for part in parts:
         console.print(part, soft_wrap=isinstance(part, str))
+
+
+def _console() -> "Console":
+    from rich.console import Console
+
+    return Console(highlight=False)
 
 
 def _when(seconds: int | None) -> str:

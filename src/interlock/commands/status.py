@@ -26,6 +26,8 @@ class LaneStatus:
     judgement: Judgement | None
     action: str | None
     """What the decide stage chose."""
+    exported: bool
+    """Whether the model was shipped; if not, gates on the shipped file are blocked."""
 
 
 def status(workspace: Path, *, as_json: bool) -> ExitCode:
@@ -45,13 +47,16 @@ def lane_status(workspace: Path, lane: str) -> LaneStatus:
         records = {stage: load_record(place.folder / stage) for stage in STAGES}
     except InterlockError as error:
         remark = f"not judged: {Path(str(error.path)).parent.name} has not finished; run dvc repro"
-        return LaneStatus(lane=lane, verdict=Verdict.BLOCKED, remark=remark, judgement=None, action=None)
+        return LaneStatus(lane=lane, verdict=Verdict.BLOCKED, remark=remark, judgement=None, action=None, exported=False)
     judgement = Judgement.model_validate_json((place.folder / "judge" / "judgement.json").read_text())
     changed = _changed_since(place, records)
     remark = f"out of date: {', '.join(changed)} saw another configuration; run dvc repro" if changed else ""
     verdict = Verdict.BLOCKED if changed else judgement.verdict
     action = str(records["decide"].facts.get("action"))
-    return LaneStatus(lane=lane, verdict=verdict, remark=remark, judgement=judgement, action=action)
+    exported = records["export"].status == "completed"
+    return LaneStatus(
+        lane=lane, verdict=verdict, remark=remark, judgement=judgement, action=action, exported=exported
+    )
 
 
 def _changed_since(place: Place, records: dict[StageName, StageRecord]) -> list[str]:
@@ -83,6 +88,8 @@ def _show(lanes: list[LaneStatus]) -> None:
         if item.remark:
             console.print(f"  {item.remark}", style=style, soft_wrap=True)
         if item.judgement:
-            console.print(verdict_table(item.judgement))
+            console.print(verdict_table(item.judgement, width=console.width))
+        if item.judgement and not item.exported:
+            console.print("not exported, because gates before the export did not pass", style="dim")
         if item.action:
             console.print(f"decision: [bold]{item.action}[/bold]  (reasons: artifacts/lanes/{item.lane}/decide/decision.md)\n")

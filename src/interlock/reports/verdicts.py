@@ -17,21 +17,27 @@ STYLES = {
 _HEADER = ("gate", "verdict", "observed", "bound", "target", "n", "reason")
 
 
-def verdict_table(judgement: Judgement) -> "Table":
-    """A table for the terminal, deciding rows first; advisory rows are dimmed because they never block."""
+WIDE = 130
+"""Columns of a terminal from which the numbers get columns of their own; the reason holds them all anyway."""
+
+
+def verdict_table(judgement: Judgement, *, width: int) -> "Table":
+    """A table for a terminal of `width` columns: deciding rows first, advisory ones marked because they never block."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in _HEADER:
+    wide = width >= WIDE
+    for name in _HEADER if wide else ("gate", "verdict", "reason"):
         numeric = name in ("observed", "bound", "target", "n")
         table.add_column(name, justify="right" if numeric else "left", no_wrap=name not in ("reason", "gate"))
     for row in _ordered(judgement):
         verdict = Text(row.verdict.value, style=f"bold {STYLES[row.verdict]}")
         if row.severity == "advise":
             verdict.append(" (advice)", style="not bold dim")
-        table.add_row(Text(row.gate), verdict, *(Text(cell) for cell in _numbers(row)), Text(row.reason))
+        numbers = [Text(cell) for cell in _numbers(row)] if wide else []
+        table.add_row(Text(row.gate), verdict, *numbers, Text(row.reason))
     return table
 
 

@@ -68,15 +68,27 @@ def test_the_verdict_page(judgement):
     assert "- `recall`: train longer" in page
 
 
-def test_the_verdict_table_folds_reasons_and_keeps_numbers(judgement):
+def printed(judgement, width):
+    from io import StringIO
+
     from rich.console import Console
 
-    console = Console(width=70, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
-    console.print(verdict_table(judgement))
-    text = console.export_text()
-    console.file.close()
+    console = Console(width=width, file=StringIO())
+    console.print(verdict_table(judgement, width=width))
+    return console.file.getvalue()
+
+
+def test_a_wide_terminal_gets_columns_of_numbers(judgement):
+    text = printed(judgement, 150)
     assert ">= 0.700" in text
     assert "1,200" in text
+
+
+def test_a_narrow_terminal_keeps_whole_reasons(judgement):
+    text = printed(judgement, 70)
+    assert ">= 0.700" not in text
+    assert "recall because" in text
+    assert max(len(line) for line in text.splitlines()) <= 70
 
 
 def measured(name, value=0.5, **fields):

@@ -69,7 +69,7 @@ class LsaReference:
         """
         from sklearn.decomposition import TruncatedSVD
         from sklearn.feature_extraction.text import TfidfVectorizer
-        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+        from threadpoolctl import threadpool_limits
 
         documents = [split_words(text) for text in train_texts]
         words = _vocabulary(documents)
