@@ -120,7 +120,10 @@ def run_stage(stage: StageName, place: Place, work: Work, *, progress: Progress,
         attempts.run_lock(home, run_id or str(folder.resolve()) + "/shared"),
         attempts.attempt(home, lane=place.lane, stage=stage, run_id=run_id, params_sha256=params_sha256) as attempt,
     ):
-        return _execute(frame, work, attempt.id)
+        record = _execute(frame, work, attempt.id)
+        if run_id:
+            shutil.rmtree(state)  # the record stands: a resume state is of no more use
+        return record
 
 
 def _execute(frame: Frame, work: Work, attempt: str) -> StageRecord:

@@ -30,7 +30,7 @@ class FeatureWeights(Contract):
 
 
 class LexicalPart(Contract):
-    """The part of a hashed encoder that compares words: a signed sketch of the weighted features."""
+    """The part of a hashed encoder that compares words: a fixed signed sketch of the weighted features."""
 
     dimensions: Annotated[int, Field(ge=16, le=65_536)] = 4096
     """Width of the sketch; its noise falls with the square root."""
@@ -47,11 +47,6 @@ class LexicalPart(Contract):
     pivot: Annotated[float, Field(ge=0.0, le=100.0)] = 2.0
     """Documents are divided by the root of squared norm plus squared pivot, in medians of the training norms; 0 is the
     plain cosine, more of it favours long documents less harshly."""
-    weights_lr_factor: Annotated[float, Field(ge=0.0, le=1000.0)] = 3.0
-    """Learning rate of the features' own weights (one per bucket and role, starting at idf) relative to the optimiser's;
-    0 keeps them at idf, which is faster."""
-    dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.1
-    """Share of features left out of a text while their weights are learned."""
 
 
 class SemanticPart(Contract):

@@ -236,7 +236,10 @@ def _examples(data: PreparedDataset, test: _Test, ranked_QK: Ranking) -> dict[st
     for query, (judged, ranked) in enumerate(zip(test.relevant, ranked_QK[:, :CUTOFF].tolist(), strict=True)):
         rows["hits" if judged.keys() & set(ranked) else "misses"].append(query)
     return {
-        kind: [_example(data, test, query, ranked_QK[query]) for query in found[:: max(1, len(found) // NUM_EXAMPLES)][:NUM_EXAMPLES]]
+        kind: [
+            _example(data, test, query, ranked_QK[query])
+            for query in found[:: max(1, len(found) // NUM_EXAMPLES)][:NUM_EXAMPLES]
+        ]
         for kind, found in rows.items()
     }
 

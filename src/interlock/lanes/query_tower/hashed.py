@@ -3,16 +3,16 @@
     vector = unit([ sketch(tf * idf) / sqrt(norm^2 + pivot^2), slack, sqrt(mix) * unit(sum of table rows) ])
 
 The sketch is a signed random projection that keeps inner products (Charikar et al. 2002; Weinberger et al. 2009), so
-the lexical part scores like a pivoted TF-IDF cosine (Singhal et al. 1996) without a vocabulary. Trained are the table,
-which starts as LSA of the training texts, and a factor on the idf of each bucket in each role, which starts at 1.
-`slack` brings documents to length 1 without undoing the pivot.
+the lexical part scores like a pivoted TF-IDF cosine (Singhal et al. 1996) without a vocabulary. Only the table is
+trained. It starts as LSA of the training texts and learns, in the loss, what the lexical part leaves open. `slack`
+brings documents to length 1 without undoing the pivot. The weights of the features are not trained: they lower the
+loss, but in-batch negatives are easier than the whole corpus, and R@5 on validation queries falls.
 
 Shapes: B texts, N features of all of them, T features of the longest (padded form), K buckets, C copies of the sketch,
 L sketch width, S table width, D = L + 1 + S.
 """
 
 import math
-from typing import Any
 
 import numpy as np
 import torch
@@ -51,9 +51,6 @@ class HashedNetwork(nn.Module):
         self.register_buffer("words_K", torch.ones(config.buckets))
         self.register_buffer("pivot", torch.zeros(()))
         self.table_KS = nn.Parameter(torch.zeros(config.buckets, semantic.dimensions))
-        self.gates = nn.Parameter(torch.zeros(2 * config.buckets), requires_grad=lexical.weights_lr_factor > 0)
-        self._num_buckets, self._gates_lr_factor = config.buckets, lexical.weights_lr_factor
-        self._lexical_dropout = lexical.dropout if lexical.weights_lr_factor > 0 else 0.0
 
     @property
     def dimensions(self) -> int:
@@ -63,19 +60,18 @@ class HashedNetwork(nn.Module):
     def forward(self, batch: Batch, role: int) -> Tensor:
         """[B, D] vectors of length 1."""
         semantic_BS = self.semantic(batch, dropout=0.0)
-        return self._joined(self.lexical(batch, role, dropout=0.0), semantic_BS)
+        return self._joined(self.lexical(batch, role), semantic_BS)
 
-    def lexical(self, batch: Batch, role: int, *, dropout: float) -> Tensor:
-        """[B, L + 1] the part that compares words."""
-        ids_N, rows_N, num_texts = batch["ids"], batch["rows"], len(batch["offsets"])
-        weights_N = batch["weights"] * self.idf_K[ids_N] * torch.exp(self.gates[ids_N + role * self._num_buckets])
-        if dropout:
-            weights_N = weights_N * (torch.rand_like(weights_N) >= dropout)
-        places_NC = rows_N[:, None] * self._width + self.columns_KC[ids_N]
-        added_NC = weights_N[:, None] * self.signs_KC[ids_N]
-        sketch = weights_N.new_zeros(num_texts * self._width).index_add(0, places_NC.flatten(), added_NC.flatten())
-        squares_B1 = weights_N.new_zeros(num_texts).index_add(0, rows_N, weights_N.square())[:, None]
-        return self._scaled(sketch.view(num_texts, self._width), squares_B1, float(role == DOCUMENT))
+    def lexical(self, batch: Batch, role: int) -> Tensor:
+        """[B, L + 1] the part that compares words; no gradient flows through it."""
+        with torch.no_grad():
+            ids_N, rows_N, num_texts = batch["ids"], batch["rows"], len(batch["offsets"])
+            weights_N = batch["weights"] * self.idf_K[ids_N]
+            places_NC = rows_N[:, None] * self._width + self.columns_KC[ids_N]
+            sketch = weights_N.new_zeros(num_texts * self._width)
+            sketch.index_add_(0, places_NC.flatten(), (weights_N[:, None] * self.signs_KC[ids_N]).flatten())
+            squares_B1 = weights_N.new_zeros(num_texts).index_add_(0, rows_N, weights_N.square())[:, None]
+            return self._scaled(sketch.view(num_texts, self._width), squares_B1, float(role == DOCUMENT))
 
     def semantic(self, batch: Batch, *, dropout: float) -> Tensor:
         """[B, S] the learned part, rows of length 1 (0 for a text without a known word)."""
@@ -90,18 +86,10 @@ class HashedNetwork(nn.Module):
 
     def training_scores(self, queries: Batch, documents: Batch, roles: tuple[int, int]) -> Tensor:
         """[B, documents] similarities as the loss sees them."""
-        sides = tuple(zip((queries, documents), roles, strict=True))
-        dropouts = (self._lexical_dropout, self._dropout) if self.training else (0.0, 0.0)
-        lexical, lexical_documents = (self.lexical(batch, role, dropout=dropouts[0]) for batch, role in sides)
-        learned, learned_documents = (self.semantic(batch, dropout=dropouts[1]) for batch, _ in sides)
-        return lexical @ lexical_documents.T + self._mix_training * (learned @ learned_documents.T)
-
-    def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
-        """The table learns at the optimiser's rate, the weights of features at a multiple of it."""
-        groups: list[dict[str, Any]] = [{"params": [self.table_KS]}]
-        if self.gates.requires_grad:
-            groups.append({"params": [self.gates], "lr": lr * self._gates_lr_factor})
-        return groups
+        lexical = self.lexical(queries, roles[0]) @ self.lexical(documents, roles[1]).T
+        dropout = self._dropout if self.training else 0.0
+        learned, learned_documents = (self.semantic(batch, dropout=dropout) for batch in (queries, documents))
+        return lexical + self._mix_training * (learned @ learned_documents.T)
 
     def mining_vectors(self, batch: Batch, role: int) -> Tensor:
         """[B, S] what hard negatives are searched by: near in meaning, whatever words they share."""
@@ -109,8 +97,7 @@ class HashedNetwork(nn.Module):
 
     def padded(self, ids_BT: Tensor, weights_BT: Tensor, role_B: Tensor) -> Tensor:
         """[B, D] the same from the padded form; what an exported graph computes. Padding has weight 0."""
-        plain_BT = weights_BT * self.idf_K[ids_BT]
-        weights_BT = plain_BT * torch.exp(self.gates[ids_BT + role_B[:, None] * self._num_buckets])
+        weights_BT = weights_BT * self.idf_K[ids_BT]
         num_texts = ids_BT.shape[0]
         added_BTC = weights_BT[..., None] * self.signs_KC[ids_BT]
         sketch_BL = weights_BT.new_zeros(num_texts, self._width).scatter_add(
@@ -118,14 +105,13 @@ class HashedNetwork(nn.Module):
         )
         is_document_B1 = (role_B == DOCUMENT).to(weights_BT.dtype)[:, None]
         lexical_BL = self._scaled(sketch_BL, weights_BT.square().sum(1, keepdim=True), is_document_B1)
-        learned_B1T = (plain_BT * self.words_K[ids_BT])[:, None, :]
+        learned_B1T = (weights_BT * self.words_K[ids_BT])[:, None, :]
         semantic_BS = functional.normalize((learned_B1T @ self.table_KS[ids_BT])[:, 0], dim=1, eps=1e-6)
         return self._joined(lexical_BL, semantic_BS)
 
     def _scaled(self, sketch_BL: Tensor, squares_B1: Tensor, is_document: Tensor | float) -> Tensor:
         scaled_BL = sketch_BL / torch.sqrt(squares_B1 + is_document * self.pivot.square() + 1e-12)
-        # not clamped to 0, where the root has no gradient
-        room_B1 = (1.0 - scaled_BL.square().sum(1, keepdim=True)).clamp(min=1e-9)
+        room_B1 = (1.0 - scaled_BL.square().sum(1, keepdim=True)).clamp(min=0.0)
         return torch.cat([scaled_BL, is_document * torch.sqrt(room_B1)], dim=1)
 
     def _joined(self, lexical_BL: Tensor, semantic_BS: Tensor) -> Tensor:

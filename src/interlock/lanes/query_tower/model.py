@@ -74,13 +74,7 @@ class TowerTraining(TrainedModule):
 
     def __init__(self, network: TowerNetwork, *, optimizer: AdamW, trainer: TowerTrainer) -> None:
         super().__init__(network, optimizer)
-        self._temperature, self._lr = trainer.temperature, optimizer.lr
-
-    def parameter_groups(self) -> list[dict[str, Any]]:
-        """The encoder's own groups where it has them."""
-        assert isinstance(self.network, TowerNetwork)
-        own = getattr(self.network.encoder, "parameter_groups", None)
-        return own(self._lr) if own is not None else super().parameter_groups()
+        self._temperature = trainer.temperature
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         """Scalar loss of one batch of `Pairs`."""

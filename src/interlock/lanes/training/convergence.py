@@ -8,11 +8,15 @@ Does not judge quality: a converged model may still fail every gate.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from interlock.lanes.training.config import ConvergenceRule
 
 STALLED_ABOVE = 0.9
 """A run is only stalled while its loss is above this share of the initial one."""
+
+
+Trend = Literal["improving", "flat", "rising", "unknown"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +25,8 @@ class Convergence:
 
     converged: bool
     reason: str
+    trend: Trend
+    """What the loss does at the end; `unknown` where there is too little of it."""
 
 
 def judge_convergence(losses: Sequence[float], rule: ConvergenceRule, *, early_stopped: bool) -> Convergence:
@@ -30,21 +36,35 @@ def judge_convergence(losses: Sequence[float], rule: ConvergenceRule, *, early_s
     each suffice; what is left is still improving, which blocks with the advice to raise the epochs.
     """
     if not losses or not all(math.isfinite(loss) for loss in losses):
-        return _no("no training loss was recorded" if not losses else "the training loss is not finite")
+        return _no("no training loss was recorded" if not losses else "the training loss is not finite", "unknown")
     if len(losses) < 2:
-        return _under_threshold(losses[-1], rule) or _no("one epoch shows no trend: raise epochs")
+        too_short = _no("one epoch shows no trend: raise epochs", "unknown")
+        return _under_threshold(losses[-1], rule, "unknown") or too_short
     window, start, end = _window(losses, rule)
     limit = rule.tolerance * _scale(losses)
+    trend: Trend = "rising" if end - start > limit else "improving" if start - end >= limit else "flat"
     span = f"over the last {window} epochs ({start:.4g} -> {end:.4g}, tolerance {limit:.3g})"
-    if end - start > limit:
-        return _no(f"training loss is rising {span}: lower the learning rate")
+    if trend == "rising":
+        return _no(f"training loss is rising {span}: lower the learning rate", trend)
     if early_stopped:
-        return Convergence(converged=True, reason=f"early stopping ended the run after {len(losses)} epochs")
-    if under := _under_threshold(end, rule):
+        return _yes(f"early stopping ended the run after {len(losses)} epochs", trend)
+    if under := _under_threshold(end, rule, trend):
         return under
-    if start - end < limit:
-        return Convergence(converged=True, reason=f"training loss is flat {span}")
-    return _no(f"training loss is still improving {span}: raise epochs")
+    if trend == "flat":
+        return _yes(f"training loss is flat {span}", trend)
+    return _no(f"training loss is still improving {span}: raise epochs", trend)
+
+
+def is_overfitting(training: Sequence[float], validation: Sequence[float], rule: ConvergenceRule) -> bool:
+    """True when validation has become worse since its best epoch, by more than the tolerance, while training improved.
+
+    Both are the losses of each epoch, oldest first; the tolerance is the same share of the first validation loss.
+    """
+    if len(validation) < 2 or len(training) != len(validation):
+        return False
+    best = min(range(len(validation)), key=validation.__getitem__)
+    worse = validation[-1] - validation[best]
+    return worse > rule.tolerance * _scale(validation) and training[-1] < training[best]
 
 
 def is_stalled(losses: Sequence[float], rule: ConvergenceRule) -> bool:
@@ -71,11 +91,15 @@ def _mean(values: Sequence[float]) -> float:
     return math.fsum(values) / len(values)
 
 
-def _under_threshold(loss: float, rule: ConvergenceRule) -> Convergence | None:
+def _under_threshold(loss: float, rule: ConvergenceRule, trend: Trend) -> Convergence | None:
     if rule.loss_under is None or loss >= rule.loss_under:
         return None
-    return Convergence(converged=True, reason=f"training loss {loss:.4g} is under {rule.loss_under:g}")
+    return _yes(f"training loss {loss:.4g} is under {rule.loss_under:g}", trend)
 
 
-def _no(reason: str) -> Convergence:
-    return Convergence(converged=False, reason=reason)
+def _yes(reason: str, trend: Trend) -> Convergence:
+    return Convergence(converged=True, reason=reason, trend=trend)
+
+
+def _no(reason: str, trend: Trend) -> Convergence:
+    return Convergence(converged=False, reason=reason, trend=trend)

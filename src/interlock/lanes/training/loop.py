@@ -29,7 +29,7 @@ from interlock.lanes.training.checkpoints import (
     weights_of,
 )
 from interlock.lanes.training.config import TrainerConfig
-from interlock.lanes.training.convergence import Convergence, judge_convergence
+from interlock.lanes.training.convergence import Convergence, is_overfitting, judge_convergence
 from interlock.lanes.training.device import prepared_device
 from interlock.lanes.training.history import EpochRow, best_epoch, rows_as_csv
 from interlock.lanes.training.log import TrainLog
@@ -54,6 +54,8 @@ class TrainingResult:
     """Whether the patience ended it."""
     convergence: Convergence
     """Whether the training loss converged, and why."""
+    overfitting: bool
+    """Whether validation worsened at the end while training improved; the best weights are kept all the same."""
     volatile: dict[str, Any]
     """Facts of this attempt: where it resumed, how long it took."""
 
@@ -75,6 +77,8 @@ class TrainingResult:
             "validation_loss_best": best.validation_loss,
             "training_loss_converged": self.convergence.converged,
             "convergence": self.convergence.reason,
+            "trend": self.convergence.trend,
+            "overfitting": self.overfitting,
         }
 
 
@@ -158,6 +162,7 @@ class _Run:
             rows=tuple(rows),
             early_stopped=self._ledger.early_stopped,
             convergence=judge_convergence(losses, self._config.converged, early_stopped=self._ledger.early_stopped),
+            overfitting=is_overfitting(losses, [row.validation_loss for row in rows], self._config.converged),
             volatile=self._volatile_facts(),
         )
 

@@ -59,10 +59,10 @@ def test_measurements_agree_with_their_scores(finished):
 
 def test_recall_in_the_plot_is_the_measured_recall(finished):
     rows = (finished / "evaluate" / "recall.csv").read_text().splitlines()
-    assert rows[0] == "k,tower,bm25,chance"
+    assert rows[0] == "k,tower,bm25,bm25_stems,chance"
     at_5 = next(row.split(",") for row in rows if row.startswith("5,"))
     found = measured(finished, "evaluate")
-    expected = [found[name].value for name in ("r_at_5", "bm25.r_at_5", "chance.r_at_5")]
+    expected = [found[name].value for name in ("r_at_5", "bm25.r_at_5", "bm25_stems.r_at_5", "chance.r_at_5")]
     assert [float(value) for value in at_5[1:]] == pytest.approx(expected)
 
 

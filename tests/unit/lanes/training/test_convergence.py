@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from interlock.lanes.training.config import ConvergenceRule
-from interlock.lanes.training.convergence import is_stalled, judge_convergence
+from interlock.lanes.training.convergence import is_overfitting, is_stalled, judge_convergence
 
 RULE = ConvergenceRule(window_epochs=4, tolerance=0.01)
 loss = st.floats(min_value=1e-3, max_value=1e3)
@@ -98,3 +98,25 @@ def test_a_single_lower_loss_in_the_window_is_progress():
 def test_a_loss_at_90_percent_of_the_first_is_never_stalled(losses):
     losses[-1] = 0.9 * losses[0]
     assert not is_stalled(losses, RULE)
+
+
+@pytest.mark.parametrize(
+    ("losses", "trend"),
+    [([4, 3, 2, 1], "improving"), ([4, 1, 1, 1, 1, 1], "flat"), ([4, 1, 1, 2, 3], "rising"), ([4], "unknown")],
+)
+def test_the_trend_at_the_end(losses: list[float], trend: str) -> None:
+    assert judge_convergence(losses, RULE, early_stopped=False).trend == trend
+
+
+@pytest.mark.parametrize(
+    ("training", "validation", "expected"),
+    [
+        ([4, 3, 2, 1], [4, 3, 3.5, 4], True),
+        ([4, 3, 2, 1], [4, 3, 2, 1], False),
+        ([4, 3, 3.5, 4], [4, 3, 3.5, 4], False),
+        ([4, 3, 2, 1], [4, 3, 3.01, 3.02], False),
+        ([4], [4], False),
+    ],
+)
+def test_overfitting_needs_both_curves(training: list[float], validation: list[float], expected: bool) -> None:
+    assert is_overfitting(training, validation, RULE) is expected

@@ -135,6 +135,7 @@ def test_an_early_stop_is_not_forgotten_by_a_kill_in_the_last_epoch(tiny, tmp_pa
     config = tiny.tiny_config(epochs=60, early_stop_patience=2, early_stop_min_delta=0.5, final_weights="last")
     whole = tiny.tiny_fit(tiny.tiny_job(tmp_path / "whole"), config)
     assert whole.early_stopped
+    assert len(whole.rows) < 60
     stop_at_save(whole.rows[-1].step - 1)
     with pytest.raises(_Killed):
         tiny.tiny_fit(tiny.tiny_job(tmp_path / "killed"), config)
