@@ -125,10 +125,14 @@ def run_tower(home: Path, seed: int, *, threads: int) -> tuple[float, Path]:
     The exit code is not looked at: a gate that blocks is a verdict, and a run without scores fails below.
     """
     before = set((home / "work").glob("query_tower-*"))
-    command = [sys.executable, "-m", "interlock", "run", f"seed={seed}", f"hardware.threads={threads}"]
+    program = [sys.executable, "-c", "from interlock.cli import main; main()"]
+    command = [*program, "run", f"seed={seed}", f"hardware.threads={threads}"]
     environment = {**os.environ, "INTERLOCK_HOME": str(home)}
     subprocess.run(command, cwd=ROOT, env=environment, check=False, stdout=sys.stderr)
-    (folder,) = set((home / "work").glob("query_tower-*")) - before
+    made = set((home / "work").glob("query_tower-*")) - before
+    if len(made) != 1:
+        sys.exit(f"interlock run left {len(made)} new runs in {home / 'work'}, not 1; its error stands above")
+    folder = made.pop()
     observed = json.loads((folder / "train" / "observations.json").read_text(encoding="utf-8"))
     return float(observed["duration_s"]), folder
 

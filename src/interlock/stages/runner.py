@@ -13,13 +13,13 @@ from interlock.lanes.catalog import find_lane
 from interlock.lanes.spec import Progress
 from interlock.provenance.canonical import sha256_json
 from interlock.provenance.closure import code_digest
-from interlock.provenance.digest import sha256_file
+from interlock.provenance.digest import files_under, sha256_file
 from interlock.provenance.environment import lock_digest
-from interlock.provenance.files import write_atomic
+from interlock.provenance.files import copy_atomic, write_atomic
 from interlock.provenance.workspace import interlock_home
 from interlock.stages import decide, evaluate, export, judge, prepare, train
 from interlock.stages.code import stage_code
-from interlock.stages.frame import OUTPUTS, Place, load_record, read_composed, select
+from interlock.stages.frame import OUTPUTS, RECORD, Place, load_record, read_composed, select
 
 _RUN = {
     "prepare": prepare.run,
@@ -72,11 +72,24 @@ def _key(stage: StageName, place: Place) -> tuple[str, str, str]:
     )
 
 
+def _take_over(made: Path, shared: Path, key: tuple[str, str, str]) -> None:
+    """Copy what DVC has prepared already, if it is the same; the record last, so that a broken copy is not believed."""
+    try:
+        record = load_record(made, verify=True)
+    except InterlockError:
+        return
+    if (record.params_sha256, record.code_sha256, record.lock_sha256) == key:
+        for name in sorted(files_under(made), key=lambda name: name == RECORD):
+            copy_atomic(made / name, shared / name)
+
+
 def _share_prepared(place: Place) -> None:
     """Let `prepare` be a link to a folder that all jobs with the same data configuration share."""
-    link = place.folder / "prepare"
-    shared = interlock_home(place.workspace) / "work" / "prepared" / sha256_json(_key("prepare", place))[:16]
+    link, key = place.folder / "prepare", _key("prepare", place)
+    shared = interlock_home(place.workspace) / "work" / "prepared" / sha256_json(key)[:16]
     shared.mkdir(parents=True, exist_ok=True)
+    if not (shared / RECORD).is_file():
+        _take_over(Place.of_workspace(place.workspace, place.lane).folder / "prepare", shared, key)
     target = os.path.relpath(shared, link.parent)
     if link.is_symlink() and os.readlink(link) == target:
         return

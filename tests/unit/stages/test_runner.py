@@ -5,6 +5,7 @@ import json
 import pytest
 
 from interlock.contracts.stage import STAGES
+from interlock.stages import prepare
 from interlock.stages.frame import load_record
 from interlock.stages.progress import Silent
 from interlock.stages.runner import is_current, run_lane
@@ -66,6 +67,15 @@ def test_a_failed_gate_skips_the_export_and_is_a_result(make_place):
     decision = json.loads((place.folder / "decide" / "decision.json").read_text())
     assert decision["action"] in ("retrain", "escalate")
     assert run(place) == []
+
+
+def test_what_dvc_prepared_is_taken_over(make_place, tmp_path, monkeypatch):
+    place = make_place()
+    monkeypatch.setattr("interlock.stages.frame.Place.of_workspace", lambda workspace, lane: make_place(name="dvc"))
+    prepare.run(make_place(name="dvc"), progress=Heard())
+    assert run(place) == ["train", "evaluate", "export", "judge", "decide"]
+    other = make_place("lane.data.count=401", name="other")
+    assert run(other)[0] == "prepare"
 
 
 def test_prepared_data_is_shared_between_jobs(make_place):

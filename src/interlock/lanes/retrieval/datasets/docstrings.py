@@ -10,11 +10,16 @@ Does not see documentation in compiled modules or made at run time; does not ren
 """
 
 import hashlib
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.metadata import PackagePath
+from itertools import repeat
+from multiprocessing import get_context
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +43,9 @@ from interlock.lanes.spec import Progress
 RELATED_SIMILARITY = 0.5
 """Modules stay in one split when a body of one shares half of its word triples with a body of the other."""
 _PARAGRAPH = re.compile(r"\n[ \t]*\n")
+WORTH_PROCESSES = 4
+"""Packages from which reading in processes of their own pays for starting them."""
+
 _SIGNATURE = re.compile(r"^[\w.]+\s*\(.*\)|->|^[\w.]+\s*=")
 _DEPRECATED = re.compile(r"\.\. deprecated::|^\W*deprecated\b|\bis deprecated\b", re.IGNORECASE)
 _UNDERLINE = re.compile(r"^\W{3,}$")
@@ -153,21 +161,38 @@ def _write(pairs: Sequence[Pair], splits: Sequence[SplitName], writer: PreparedW
 def _read_packages(
     config: DocstringsData, left_out: Counter[str], progress: Progress
 ) -> tuple[list[Pair], list[Source]]:
+    """Read many packages side by side, since parsing takes most of the time; results come in the packages' order."""
     pairs: list[Pair] = []
     sources = []
     packages = sorted(map(normalised_name, config.packages))
-    for package in progress.track(packages, "documentation of packages", len(packages)):
-        source, files = open_package(package)
-        with collector_paused():
-            ours = _read_files(package, files, config=config, left_out=left_out)
-        if not ours:
-            raise DataError(
-                "the package holds no usable docstring", key="lane.data.packages", value=package,
-                hint="take it out of the list, or lower min_document_words",
-            )
-        sources.append(source)
-        pairs += ours
+    with ExitStack() as stack:
+        read: Iterable[tuple[Source, list[Pair], Counter[str]]] = map(_read_package, packages, repeat(config))
+        if len(packages) >= WORTH_PROCESSES and _usable_cores() > 1:
+            pool = stack.enter_context(ProcessPoolExecutor(_usable_cores(), mp_context=get_context("spawn")))
+            read = pool.map(_read_package, packages, repeat(config))
+        for source, ours, dropped in progress.track(read, "documentation of packages", len(packages)):
+            sources.append(source)
+            pairs += ours
+            left_out.update(dropped)
     return pairs, sources
+
+
+def _read_package(package: str, config: DocstringsData) -> tuple[Source, list[Pair], Counter[str]]:
+    """One package in a process of its own. Raises DataError when it is missing or holds no usable docstring."""
+    source, files = open_package(package)
+    left_out: Counter[str] = Counter()
+    with collector_paused():
+        pairs = _read_files(package, files, config=config, left_out=left_out)
+    if not pairs:
+        raise DataError(
+            "the package holds no usable docstring", key="lane.data.packages", value=package,
+            hint="take it out of the list, or lower min_document_words",
+        )
+    return source, pairs, left_out
+
+
+def _usable_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _read_files(
