@@ -37,7 +37,8 @@ def main() -> None:
             started = time.perf_counter()
             subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, check=False)
             seconds[name].append(time.perf_counter() - started)
-    medians = {name: round(statistics.median(values[1:]), 3) for name, values in seconds.items()}  # the first is warm-up
+    # The first round is the warm-up.
+    medians = {name: round(statistics.median(values[1:]), 3) for name, values in seconds.items()}
     result = {
         "what": "seconds of whole processes, medians",
         "runs": runs,

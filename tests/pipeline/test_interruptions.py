@@ -1,4 +1,4 @@
-"""Kills, Ctrl-C, two at once, read-only folders: one clear message or a resume, and nothing half-written is believed."""
+"""Kills, Ctrl-C, two at once, full disks: one clear message or a resume, and nothing half-written is believed."""
 
 import os
 import random

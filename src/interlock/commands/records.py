@@ -101,7 +101,8 @@ def show_run(workspace: Path, run: str, *, as_json: bool) -> None:
             facts.add_row(name, value)
     facts.add_row("folder", str(home / view.path))
     for attempt in view.attempts:
-        facts.add_row(f"{attempt.start.stage} attempt", f"{attempt.start.attempt}: {attempt.end.exit if attempt.end else 'running'}")
+        ended = attempt.end.exit if attempt.end else "running"
+        facts.add_row(f"{attempt.start.stage} attempt", f"{attempt.start.attempt}: {ended}")
     _print(facts)
     if view.card:
         results = _table("metric", "value")

@@ -46,7 +46,8 @@ def lane_status(workspace: Path, lane: str) -> LaneStatus:
     try:
         records = {stage: load_record(place.folder / stage) for stage in STAGES}
     except InterlockError as error:
-        remark = f"not judged: {Path(str(error.path)).parent.name} has not finished; run dvc repro"
+        stage = Path(str(error.path)).parent.name
+        remark = f"not judged: {stage} has not finished; run dvc repro"
         return LaneStatus(lane=lane, verdict=Verdict.BLOCKED, remark=remark, judgement=None, action=None, exported=False)
     judgement = Judgement.model_validate_json((place.folder / "judge" / "judgement.json").read_text())
     changed = _changed_since(place, records)
@@ -92,4 +93,5 @@ def _show(lanes: list[LaneStatus]) -> None:
         if item.judgement and not item.exported:
             console.print("not exported, because gates before the export did not pass", style="dim")
         if item.action:
-            console.print(f"decision: [bold]{item.action}[/bold]  (reasons: artifacts/lanes/{item.lane}/decide/decision.md)\n")
+            reasons = f"artifacts/lanes/{item.lane}/decide/decision.md"
+            console.print(f"decision: [bold]{item.action}[/bold]  (reasons: {reasons})\n")

@@ -63,8 +63,8 @@ def explain(workspace: Path, key: str, *, lane: str | None = None) -> Explanatio
 def doors(key: str, text: str, *, lane: str, several: bool) -> dict[str, str]:
     """The same override through each door.
 
-    `text` is the value in Hydra's grammar. Where `several` lanes run, an override in params.yaml is for this lane alone,
-    because the others may not have the key.
+    `text` is the value in Hydra's grammar. Where `several` lanes run, an override in params.yaml is for this lane
+    alone, because the others may not have the key.
     """
     place = f"lane_overrides.{lane}" if several else "overrides"
     top, _, rest = place.partition(".")

@@ -67,7 +67,8 @@ def _compared(measurements: Sequence[Measurement]) -> str:
         (name, figure(values[name]), *(figure(values.get(f"{system}.{name}")) for system in systems))
         for name in metrics
     ]
-    return markdown_table(("metric", "this run", *systems), rows, right=tuple(range(1, 2 + len(systems)))) if rows else ""
+    header = ("metric", "this run", *systems)
+    return markdown_table(header, rows, right=tuple(range(1, len(header)))) if rows else ""
 
 
 def _example(row: Mapping[str, Any]) -> str:

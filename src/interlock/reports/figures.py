@@ -29,4 +29,8 @@ def markdown_table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]], *, 
     """A Markdown table; `right` names the columns that are aligned to the right. Pipes in cells are escaped."""
     marks = ["---:" if index in right else "---" for index in range(len(header))]
     lines = [header, tuple(marks), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in line) + " |" for line in lines)
+    return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")

@@ -1,5 +1,7 @@
-"""Does DVC know all of a stage's code? A new import can only come with a changed file, which makes the stage run; then
-the stage itself refuses to go on with dependencies that DVC does not watch.
+"""Does DVC know all of a stage's code?
+
+A new import can only come with a changed file, which makes the stage run; then the stage itself refuses to go on with
+dependencies that DVC does not watch.
 """
 
 import yaml

@@ -1,7 +1,7 @@
 """Run all stages of a lane without DVC: what `interlock run` and sweeps do. Finished stages are not repeated.
 
-Each composed configuration has a folder of its own under `work/` of INTERLOCK_HOME, so that jobs never meet. The prepared data
-is shared by all jobs with the same data configuration.
+Each composed configuration has a folder of its own under `work/` of INTERLOCK_HOME, so that jobs never meet. The
+prepared data is shared by all jobs with the same data configuration.
 """
 
 import os
