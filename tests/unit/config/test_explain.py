@@ -13,7 +13,8 @@ ROOT = Path(__file__).resolve().parents[3]
 @pytest.fixture
 def workspace(tmp_path):
     (tmp_path / "conf").symlink_to(ROOT / "conf")
-    (tmp_path / "params.yaml").write_text("experiment: default\nlanes: [toy]\noverrides: {seed: 4}\nlane_overrides: {}\n")
+    text = "experiment: default\nlanes: [toy]\noverrides: {seed: 4}\nlane_overrides: {}\n"
+    (tmp_path / "params.yaml").write_text(text)
     return tmp_path
 
 

@@ -37,7 +37,11 @@ def workspace(tmp_path):
         ("experiment: default\nlanes: []\n", "lanes", "at least one lane"),
         ("experiment: default\nlanes: [tyo]\n", "lanes", "no such lane"),
         ("experiment: default\nlanes: [toy]\noverride: {}\n", "override", "is not a key of params.yaml"),
-        ("experiment: default\nlanes: [toy]\nlane_overrides: {query_tower: {}}\n", "lane_overrides.query_tower", "not run"),
+        (
+            "experiment: default\nlanes: [toy]\nlane_overrides: {query_tower: {}}\n",
+            "lane_overrides.query_tower",
+            "not run",
+        ),
         ("- 1\n", "params.yaml", "must be a mapping"),
         ("a: [\n", "params.yaml", "cannot be read"),
     ],
@@ -56,7 +60,8 @@ def test_a_missing_params_yaml_is_named(tmp_path):
 
 def test_faults_of_all_lanes_come_together(workspace):
     (workspace / "params.yaml").write_text(
-        "experiment: default\nlanes: [toy]\noverrides: {seed: x}\nlane_overrides: {toy: {lane: {trainer: {stepz: 1}}}}\n"
+        "experiment: default\nlanes: [toy]\noverrides: {seed: x}\n"
+        "lane_overrides: {toy: {lane: {trainer: {stepz: 1}}}}\n"
     )
     with pytest.raises(ConfigError) as caught:
         compose_workspace(workspace)

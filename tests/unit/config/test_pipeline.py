@@ -30,8 +30,8 @@ def rendered(workspace, overrides="{}", lanes="[query_tower]"):
 
 def test_stages_in_order_with_their_inputs(workspace):
     stages = rendered(workspace)["stages"]
-    names = ["compose", *(f"query_tower-{stage}" for stage in ["prepare", "train", "evaluate", "export", "judge", "decide"])]
-    assert list(stages) == names
+    names = ["prepare", "train", "evaluate", "export", "judge", "decide"]
+    assert list(stages) == ["compose", *(f"query_tower-{stage}" for stage in names)]
     handed = [dep for dep in stages["query_tower-judge"]["deps"] if dep.startswith("artifacts/")]
     assert handed == [f"artifacts/lanes/query_tower/{name}/outputs.json" for name in ("train", "evaluate", "export")]
     assert stages["compose"]["outs"] == [{"params/query_tower.yaml": {"persist": True}}]

@@ -99,7 +99,10 @@ def test_the_evaluation_report():
     page = evaluation_markdown(
         lane="toy", run_id="r", facts={"documents": 12}, intervals={"recall": (0.4, 0.6)},
         measurements=[measured("recall"), measured("bm25.recall", 0.25), measured("lonely", None, reason="no data")],
-        examples={"hits": [{"answer": {"doc_id": "d|1", "text": "a <b> `c`"}, "query": "find *it*", "rank": 2}], "misses": []},
+        examples={
+            "hits": [{"answer": {"doc_id": "d|1", "text": "a <b> `c`"}, "query": "find *it*", "rank": 2}],
+            "misses": [],
+        },
     )
     assert "| recall | 0.500 | 0.400 .. 0.600 | 10 | ratio |  |" in page
     assert "| lonely | - |  | 10 | ratio | no data |" in page

@@ -112,7 +112,8 @@ def test_the_run_id_follows_the_body_and_not_the_gates(make_place):
         return train.run(place, progress=QUIET).run_id
 
     base = run_id(name="a")
-    assert run_id("lane.gates.accuracy.target=0.1", "budget.compute_hours_max=9", "experiment.notes=x", name="b") == base
+    beside = ("lane.gates.accuracy.target=0.1", "budget.compute_hours_max=9", "experiment.notes=x")
+    assert run_id(*beside, name="b") == base
     assert run_id("lane.optimizer.lr=0.4", name="c") != base
     assert run_id("seed=2", name="d") != base
     assert run_id("hardware.threads=1", name="e") != base
