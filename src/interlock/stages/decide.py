@@ -14,8 +14,8 @@ from interlock.contracts.lane_report import Actuals, LaneReport
 from interlock.contracts.stage import Observations, StageRecord
 from interlock.contracts.verdict import Judgement
 from interlock.decisions import rules
-from interlock.decisions.actions import allowed_actions
-from interlock.decisions.evidence import Value, gather
+from interlock.decisions.context import build_context
+from interlock.decisions.evidence import Value
 from interlock.errors import StageError
 from interlock.lanes.spec import Progress, StageOutcome
 from interlock.provenance.canonical import canonical_json, plain
@@ -60,14 +60,14 @@ def _context(frame: Frame, judgement: Judgement, agents: Mapping[str, Agent]) ->
     """What the policy sees. A run that a person started begins its lineage, so this is its first attempt."""
     space = _SPACE.validate_json(canonical_json(frame.params["lane"].get("search_space", {})))
     current = {key: number for key in space if isinstance(number := _lookup(frame.params, key), int | float)}
-    attempts, max_attempts = 1, _decider(agents).policy.max_attempts
-    evidence = gather(
-        judgement, facts=_facts(frame), current=current, attempts=attempts, max_attempts=max_attempts
-    )
-    return DecisionContext(
-        run_id=judgement.run_id, judgement_id=judgement.judgement_id, lane=judgement.lane, verdict=judgement.verdict,
-        rows=judgement.rows, evidence=evidence, current=current, search_space=space, attempts=attempts,
-        max_attempts=max_attempts, allowed=allowed_actions(judgement.verdict, policy=rules.POLICY),
+    return build_context(
+        judgement,
+        facts=_facts(frame),
+        current=current,
+        search_space=space,
+        attempts=1,
+        max_attempts=_decider(agents).policy.max_attempts,
+        policy=rules.POLICY,
     )
 
 

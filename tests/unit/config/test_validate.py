@@ -131,7 +131,7 @@ def test_text_of_the_error_reads_well():
 KEYS = ["lane.optimizer.lr", "lane.trainer.steps", "lane.data.count", "hardware.threads", "budget.compute_hours_max"]
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(key=st.sampled_from(KEYS), letter=st.sampled_from(string.ascii_lowercase), where=st.integers(1, 4))
 def test_a_mistyped_key_is_always_refused_with_the_right_name(key, letter, where):
     *parents, last = key.split(".")
