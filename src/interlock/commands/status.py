@@ -11,7 +11,8 @@ from interlock.contracts.stage import STAGE_PARAMS, STAGES, StageName, StageReco
 from interlock.contracts.verdict import EXIT_CODES, Judgement, Verdict, worst
 from interlock.errors import ExitCode, InterlockError
 from interlock.provenance.canonical import sha256_json
-from interlock.stages.frame import Place, load_record, read_composed, select
+from interlock.provenance.dotted import select
+from interlock.stages.frame import Place, load_record, read_composed
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,9 +6,10 @@ from typing import Any
 
 from interlock.config.compose import Composition, compose_lane, nearest
 from interlock.config.params import lane_overrides, read_params, spell
-from interlock.config.validate import experiment_model, field_at, lookup
+from interlock.config.validate import experiment_model, field_at
 from interlock.errors import ConfigError, Fault
 from interlock.lanes.catalog import find_lane
+from interlock.provenance.dotted import lookup
 
 
 @dataclass(frozen=True)

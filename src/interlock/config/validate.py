@@ -15,10 +15,11 @@ from pydantic.fields import FieldInfo
 
 from interlock.config.compose import Composition, nearest
 from interlock.contracts.experiment import Experiment
-from interlock.contracts.lane import LaneBody, LanePolicy
+from interlock.contracts.lane import LanePolicy
 from interlock.errors import ConfigError, Fault, UsageError
 from interlock.lanes.catalog import find_lane, lane_kinds
 from interlock.lanes.spec import LaneSpec
+from interlock.provenance.dotted import lookup
 
 MISSING = "???"
 
@@ -207,13 +208,3 @@ def _unknown_measurements(gates: Any, composition: Composition, spec: LaneSpec) 
                     key=key, problem="the lane measures nothing of that name", value=value,
                     source=composition.source_of(key), allowed=tuple(known), nearest=nearest(value, known),
                 )
-
-
-def lookup(values: Any, key: str) -> Any:
-    """The value at a dotted key, or None."""
-    for part in key.split("."):
-        values = values.get(part) if isinstance(values, dict) else None
-    return values
-
-
-__all__ = ["LaneBody", "experiment_model", "field_at", "lookup", "validate"]

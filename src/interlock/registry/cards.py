@@ -10,6 +10,7 @@ from interlock.contracts.card import CardObservations, CardStage, RunCard, Spend
 from interlock.contracts.stage import Artifact
 from interlock.errors import StageError
 from interlock.provenance.canonical import sha256_json
+from interlock.provenance.dotted import lookup
 from interlock.registry.layout import FinishedRun, Placed, StageFiles, placed_model_files
 
 METRICS = "metrics.json"
@@ -82,16 +83,10 @@ def _config(train: StageFiles) -> dict[str, Any]:
 def _hyperparameters(config: Mapping[str, Any]) -> dict[str, Any]:
     named: dict[str, Any] = {}
     for name, keys in _NAMED.items():
-        found = [value for key in keys if (value := _lookup(config["lane"], key)) is not None]
+        found = [value for key in keys if (value := lookup(config["lane"], key)) is not None]
         if found:
             named[name] = found[0]
     return {**named, "config": dict(config)}
-
-
-def _lookup(values: Any, key: str) -> Any:
-    for part in key.split("."):
-        values = values.get(part) if isinstance(values, Mapping) else None
-    return values
 
 
 def _fact(stage: StageFiles, key: str) -> str:

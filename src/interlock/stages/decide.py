@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import yaml
 from pydantic import TypeAdapter
 
 from interlock.contracts.agent import Agent
-from interlock.contracts.decision import Decision, DecisionContext, LaneAction, Number
+from interlock.contracts.decision import Decision, DecisionContext, LaneAction
 from interlock.contracts.lane import Range
 from interlock.contracts.lane_report import Actuals, LaneReport
 from interlock.contracts.stage import Observations, StageRecord
@@ -19,6 +19,7 @@ from interlock.decisions.evidence import Value
 from interlock.errors import StageError
 from interlock.lanes.spec import Progress, StageOutcome
 from interlock.provenance.canonical import canonical_json, plain
+from interlock.provenance.dotted import lookup
 from interlock.provenance.files import write_atomic, write_json
 from interlock.reports.decisions import decision_markdown
 from interlock.stages.frame import OBSERVATIONS, Frame, Place, run_of_train, run_stage
@@ -59,7 +60,7 @@ def _decide(frame: Frame) -> StageOutcome:
 def _context(frame: Frame, judgement: Judgement, agents: Mapping[str, Agent]) -> DecisionContext:
     """What the policy sees. A run that a person started begins its lineage, so this is its first attempt."""
     space = _SPACE.validate_json(canonical_json(frame.params["lane"].get("search_space", {})))
-    current = {key: number for key in space if isinstance(number := _lookup(frame.params, key), int | float)}
+    current = {key: value for key in space if isinstance(value := lookup(frame.params, key), int | float)}
     return build_context(
         judgement,
         facts=_facts(frame),
@@ -88,12 +89,6 @@ def _facts(frame: Frame) -> dict[str, Value]:
         for name, value in record.facts.items()
         if isinstance(value, bool | int | float | str) and value != ""
     }
-
-
-def _lookup(values: Any, key: str) -> Number | None:
-    for part in key.split("."):
-        values = values.get(part) if isinstance(values, Mapping) else None
-    return values if isinstance(values, int | float) and not isinstance(values, bool) else None
 
 
 def _lane_report(

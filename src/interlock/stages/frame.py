@@ -9,7 +9,6 @@ The work itself is a function passed in, so that the import closure of one stage
 `record.json` is unfinished and is never read. Does not know DVC: DVC, the sweep runner and tests call it alike.
 """
 
-import json
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -29,6 +28,7 @@ from interlock.provenance import attempts
 from interlock.provenance.canonical import sha256_json
 from interlock.provenance.closure import code_digest
 from interlock.provenance.digest import describe_files, files_under, sha256_file, verify_files
+from interlock.provenance.dotted import select
 from interlock.provenance.environment import environment, git_state, host_name, lock_digest
 from interlock.provenance.files import write_json
 from interlock.provenance.workspace import interlock_home, require_workspace_code
@@ -211,16 +211,3 @@ def read_composed(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise StageError("the composed configuration is not a mapping", path=path, hint="run interlock compose")
     return values
-
-
-def select(config: Mapping[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
-    """Keep only the dotted `keys`, nested as they were; a key that is missing is left out."""
-    chosen: dict[str, Any] = {}
-    for key in keys:
-        source, target = config, chosen
-        *parents, last = key.split(".")
-        for part in parents:
-            source, target = source.get(part, {}), target.setdefault(part, {})
-        if last in source:
-            target[last] = source[last]
-    return json.loads(json.dumps(chosen))  # type: ignore[no-any-return]

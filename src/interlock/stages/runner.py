@@ -14,12 +14,13 @@ from interlock.lanes.spec import Progress
 from interlock.provenance.canonical import sha256_json
 from interlock.provenance.closure import code_digest
 from interlock.provenance.digest import files_under, sha256_file
+from interlock.provenance.dotted import select
 from interlock.provenance.environment import lock_digest
 from interlock.provenance.files import copy_atomic, write_atomic
 from interlock.provenance.workspace import interlock_home
 from interlock.stages import decide, evaluate, export, judge, prepare, train
 from interlock.stages.code import stage_code
-from interlock.stages.frame import OUTPUTS, RECORD, Place, load_record, read_composed, select
+from interlock.stages.frame import OUTPUTS, RECORD, Place, load_record, read_composed
 
 _RUN = {
     "prepare": prepare.run,

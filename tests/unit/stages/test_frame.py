@@ -8,7 +8,7 @@ from interlock.errors import InterlockError, ProvenanceError, StageError
 from interlock.lanes.spec import StageOutcome
 from interlock.provenance.attempts import list_attempts
 from interlock.stages import prepare, train
-from interlock.stages.frame import load_record, run_stage, select
+from interlock.stages.frame import load_record, run_stage
 from interlock.stages.progress import Silent
 
 QUIET = Silent()
@@ -118,8 +118,3 @@ def test_the_run_id_follows_the_body_and_not_the_gates(make_place):
     assert run_id("seed=2", name="d") != base
     assert run_id("hardware.threads=1", name="e") != base
     assert run_id("lane.data.count=401", name="f") != base
-
-
-def test_select_keeps_the_nesting_and_leaves_out_what_is_missing():
-    config = {"lane": {"kind": "toy", "data": {"count": 1}, "gates": {}}, "seed": 1}
-    assert select(config, ("lane.kind", "lane.data", "hardware")) == {"lane": {"kind": "toy", "data": {"count": 1}}}
