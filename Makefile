@@ -31,11 +31,11 @@ run: setup ## install, run the pipeline (dvc repro), archive it (interlock sync)
 
 test: check ## install with the development tools, check, run all tests but the slow ones
 	@$(PYTEST) -n $(WORKERS) --dist loadfile -m 'not slow and not network' tests/unit tests/guards
-	@$(PYTEST) -m 'not slow and not network' tests/pipeline
+	@$(PYTEST) -n $(WORKERS) --dist worksteal -m 'not slow and not network' tests/pipeline
 
 test-all: check ## the same with the slow tests
 	@$(PYTEST) -n $(WORKERS) --dist loadfile -m 'not network' tests/unit tests/guards
-	@$(PYTEST) -m 'not network' tests/pipeline
+	@$(PYTEST) -n $(WORKERS) --dist worksteal -m 'not network' tests/pipeline
 
 check: setup-dev ## style, types, layers, spelling, secrets
 	@$(BIN)/ruff check .

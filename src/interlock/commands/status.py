@@ -49,7 +49,9 @@ def lane_status(workspace: Path, lane: str) -> LaneStatus:
     except InterlockError as error:
         stage = Path(str(error.path)).parent.name
         remark = f"not judged: {stage} has not finished; run dvc repro"
-        return LaneStatus(lane=lane, verdict=Verdict.BLOCKED, remark=remark, judgement=None, action=None, exported=False)
+        return LaneStatus(
+            lane=lane, verdict=Verdict.BLOCKED, remark=remark, judgement=None, action=None, exported=False
+        )
     judgement = Judgement.model_validate_json((place.folder / "judge" / "judgement.json").read_text())
     changed = _changed_since(place, records)
     remark = f"out of date: {', '.join(changed)} saw another configuration; run dvc repro" if changed else ""
