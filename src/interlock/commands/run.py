@@ -39,15 +39,16 @@ def run_hydra(workspace: Path, argv: Sequence[str]) -> ExitCode:
         return _folded(Path(results), may_be_empty=only_prints(argv))
 
 
-def job(number: int, lane: str, composition: Composition) -> None:
+def job(number: int | None, lane: str, composition: Composition) -> None:
     """One Hydra job: run all stages, archive, leave a result behind. An error of ours is a result, not a crash."""
     result: dict[str, Any] = {"overrides": list(composition.overrides)}
     try:
         result |= _run_job(lane, composition)
     except InterlockError as error:
         result |= {"error": str(error), "exit_code": int(error.exit_code)}
-        print(f"ERROR: job {number} ({' '.join(composition.overrides)}): {error}", file=sys.stderr)
-    write_json(Path(os.environ[_RESULTS]) / f"{number:06d}.json", result)
+        which = "" if number is None else f"job {number} ({' '.join(composition.overrides)}): "
+        print(f"ERROR: {which}{error}", file=sys.stderr)
+    write_json(Path(os.environ[_RESULTS]) / f"{number or 0:06d}.json", result)
 
 
 def _run_job(lane: str, composition: Composition) -> dict[str, Any]:

@@ -13,8 +13,8 @@ from interlock.config import plugins
 from interlock.config.compose import ROOT, Composition
 from interlock.errors import UsageError
 
-Job = Callable[[int, str, Composition], None]
-"""Called with the job's number in its sweep, the name of its lane and its configuration."""
+Job = Callable[[int | None, str, Composition], None]
+"""Called with the job's number in its sweep (None for a single run), the name of its lane and its configuration."""
 
 _ONLY_PRINT = ("--help", "-h", "--hydra-help", "--version", "--cfg", "-c", "--info", "-i", "--shell-completion", "-sc")
 
@@ -57,4 +57,4 @@ class _Task:
         values: Any = OmegaConf.to_container(tree, resolve=True)
         groups: Mapping[str, tuple[str, ...]] = {}
         composition = Composition(values, tuple, tuple(settings.overrides.task), groups)
-        self._job(number or 0, str(settings.runtime.choices["lane"]), composition)
+        self._job(number, str(settings.runtime.choices["lane"]), composition)
