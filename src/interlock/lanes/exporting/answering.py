@@ -20,15 +20,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interlock.errors import DataError
-from interlock.lanes.retrieval.ragged import pad
+from interlock.lanes.retrieval.ragged import pad, pad_kinds
 from interlock.lanes.retrieval.text import HashedFeatures
 from interlock.lanes.retrieval.weighting import Weighting
 
 FORMAT = "interlock-text-encoder-1"
 """Raised when the meaning of the metadata changes."""
 
-IDS, WEIGHTS, VECTORS = "ids", "weights", "vectors"
-"""Names in the graph: inputs `ids` [B, T] int64 and `weights` [B, T] float32, output `vectors` [B, D] float32."""
+IDS, WEIGHTS, KINDS, VECTORS = "ids", "weights", "kinds", "vectors"
+"""Names in the graph: inputs `ids` [B, T] int64, `weights` [B, T] float32 and, where the graph asks for it, `kinds`
+[B, T] int64 (indices into `text.KINDS`); output `vectors` [B, D] float32."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +60,7 @@ class ExportedEncoder:
     def __init__(self, session: Any, features: HashedFeatures, roles: Mapping[str, Role]) -> None:
         """Use `open`."""
         self._session, self._features, self.roles = session, features, dict(roles)
+        self._needs_kinds = KINDS in {given.name for given in session.get_inputs()}
 
     @classmethod
     def open(cls, path: Path, *, threads: int = 1) -> "ExportedEncoder":
@@ -84,9 +86,12 @@ class ExportedEncoder:
         if role not in self.roles:
             raise DataError("unknown role", value=role, hint=f"the model knows {', '.join(sorted(self.roles))}")
         chosen = self.roles[role]
-        ids_BT, weights_BT = pad(chosen.weighting.apply(self._features.encode(texts)))
-        constants = {name: np.full(len(texts), value, dtype=np.int64) for name, value in chosen.constants.items()}
-        (vectors_BD,) = self._session.run([VECTORS], {IDS: ids_BT, WEIGHTS: weights_BT, **constants})
+        weighed = chosen.weighting.apply(self._features.encode(texts))
+        ids_BT, weights_BT = pad(weighed)
+        given = {name: np.full(len(texts), value, dtype=np.int64) for name, value in chosen.constants.items()}
+        if self._needs_kinds:
+            given[KINDS] = pad_kinds(weighed)
+        (vectors_BD,) = self._session.run([VECTORS], {IDS: ids_BT, WEIGHTS: weights_BT, **given})
         result: NDArray[np.float32] = vectors_BD
         return result
 

@@ -36,32 +36,40 @@ class LexicalPart(Contract):
     """Width of the sketch; its noise falls with the square root."""
     copies: Annotated[int, Field(ge=1, le=16)] = 4
     """Places of the sketch that each bucket is added to."""
+    own_share: Annotated[float, Field(ge=0.0, le=0.9)] = 0.25
+    """Share of the sketch's columns that belong to one bucket each: those that weigh most in training documents."""
     idf_power: Annotated[float, Field(ge=0.0, le=2.0)] = 0.65
     """Exponent of the inverse document frequency."""
     query_count_max: Annotated[float, Field(ge=1.0)] = 2.0
     """Counts in queries above this count as this."""
-    k1: Annotated[float, Field(gt=0.0, le=100.0)] = 2.0
+    k1: Annotated[float, Field(gt=0.0, le=100.0)] = 1.0
     """Where counts in documents saturate (BM25)."""
     b: Annotated[float, Field(ge=0.0, le=1.0)] = 0.9
     """Share of the length correction in documents (BM25)."""
     pivot: Annotated[float, Field(ge=0.0, le=100.0)] = 2.0
     """Documents are divided by the root of squared norm plus squared pivot, in medians of the training norms; 0 is the
     plain cosine, more of it favours long documents less harshly."""
+    gain_epochs: Annotated[int, Field(ge=0, le=1000)] = 8
+    """Passes over the training queries in which it is learned how much each of their features counts; 0 leaves it at
+    idf. Many passes overfit."""
+    gain_lr: Annotated[float, Field(gt=0.0, le=10.0)] = 0.02
+    """Peak learning rate of those passes (Adam, falling linearly)."""
+
+    @property
+    def own_columns(self) -> int:
+        """Columns of the sketch that belong to one bucket each."""
+        return int(self.dimensions * self.own_share)
 
 
 class SemanticPart(Contract):
-    """The part of a hashed encoder that is learned: one row per word bucket, summed and scaled to length 1."""
+    """The part of a hashed encoder that is trained: one row per word bucket, summed and scaled to length 1."""
 
-    dimensions: Annotated[int, Field(ge=2, le=4096)] = 128
+    dimensions: Annotated[int, Field(ge=2, le=4096)] = 256
     """Width of the learned table."""
     mix: Annotated[float, Field(ge=0.0, le=100.0)] = 0.05
     """Weight of the learned similarity beside the lexical one when searching."""
-    mix_training: Annotated[float, Field(gt=0.0, le=100.0)] = 0.3
-    """Its weight in the training loss; larger than `mix`, so that it learns what words alone do not tell."""
-    dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.5
+    dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
     """Share of word occurrences left out of a text in training."""
-    noise: Annotated[float, Field(ge=0.0, le=10.0)] = 0.1
-    """Size of the random numbers added to the table's start (its LSA of the training texts)."""
 
 
 class HashedEncoder(Contract):
@@ -128,7 +136,7 @@ class Echo(Contract):
 
     reference_dimensions: Annotated[int, Field(ge=2, le=1024)] = 64
     """Width of the LSA reference; not used for vector datasets."""
-    ridge: Annotated[float, Field(gt=0.0, le=1e6)] = 1.0
+    ridge: Annotated[float, Field(gt=0.0, le=1e6)] = 3.0
     """Penalty on the squared weights of the map."""
     max_texts: Annotated[int, Field(ge=100)] = 20_000
     """Training texts the map is fitted on at most, chosen by the run's seed."""
@@ -149,9 +157,9 @@ class TowerTrainer(TrainerConfig):
 
     temperature: Annotated[float, Field(gt=0.0, le=10.0)] = 0.05
     """Similarities are divided by this before the softmax over candidates."""
-    hard_negatives: Annotated[int, Field(ge=0, le=64)] = 1
+    hard_negatives: Annotated[int, Field(ge=0, le=64)] = 2
     """Mined negatives drawn for each query and step, besides the other documents of the batch; 0 mines none."""
-    hard_negative_pool: Annotated[int, Field(ge=1, le=1000)] = 20
+    hard_negative_pool: Annotated[int, Field(ge=1, le=1000)] = 30
     """Mined negatives kept for each query: the nearest training documents, before training, that do not answer it."""
     hard_negative_skip: Annotated[int, Field(ge=0, le=1000)] = 0
     """Nearest ones left out of the pool: in sparsely judged data they are often unmarked answers."""

@@ -17,12 +17,15 @@ from torch import nn
 from interlock.errors import DataError, StageError
 from interlock.lanes.exporting.weights import read_weights, write_weights
 from interlock.lanes.query_tower.config import HashedEncoder, QueryTower, TransformerEncoder, VectorsEncoder
-from interlock.lanes.query_tower.fitting import HashedFront, fit_hashed
+from interlock.lanes.query_tower.fitting import HashedFront, fit_hashed, lexically_nearest, set_gains
+from interlock.lanes.query_tower.gains import RIVALS
 from interlock.lanes.query_tower.hashed import HashedNetwork
-from interlock.lanes.query_tower.inputs import Front, Inputs
+from interlock.lanes.query_tower.inputs import DOCUMENT, QUERY, Front, Inputs
 from interlock.lanes.query_tower.model import TowerNetwork
+from interlock.lanes.query_tower.pairs import Pairs, nearest_rivals
 from interlock.lanes.query_tower.transformer import load_transformer
 from interlock.lanes.query_tower.vectors import VectorsFront, VectorsNetwork
+from interlock.lanes.retrieval.index import ExactIndex
 
 MODEL_FILE = "model.safetensors"
 BATCH = 512
@@ -59,7 +62,7 @@ def fit_tower(
     match body.model.encoder:
         case HashedEncoder() as config:
             encoder, front = fit_hashed(config, _texts(documents), _texts(queries), seed=seed)
-            parameters = {"kind": config.kind, **front.parameters()}
+            parameters = {"kind": config.kind, "table_rows": len(encoder.table_WS), **front.parameters()}
         case TransformerEncoder() as config:
             encoder, front = load_transformer(config, workspace)
             parameters = {"kind": config.kind, "name": config.name, "revision": config.revision}
@@ -69,6 +72,36 @@ def fit_tower(
             parameters = {"kind": config.kind, "dimensions": documents.shape[1]}
     parameters["reference_dimensions"] = reference_dimensions
     return FittedTower(_with_head(encoder, reference_dimensions), front, parameters)
+
+
+def mine_rivals(
+    body: QueryTower, tower: FittedTower, pairs: Pairs, *, device: torch.device, threads: int
+) -> NDArray[np.int64]:
+    """[Q, R] nearest training documents that do not answer each query, as the untrained tower finds them.
+
+    R is what gains and negatives need at most. The same after every resume. The network must be on `device`.
+    """
+    trainer, encoder = body.trainer, tower.network.encoder
+    count = trainer.hard_negative_pool + trainer.hard_negative_skip if trainer.hard_negatives else 0
+    if isinstance(encoder, HashedNetwork):
+        count = max(count, RIVALS)
+        return nearest_rivals(pairs, lambda k: lexically_nearest(encoder, pairs, k), count=count)
+
+    def search(k: int) -> NDArray[np.int64]:
+        documents_MD = encode_inputs(tower.network, pairs.documents, DOCUMENT, device=device)
+        queries_QD = encode_inputs(tower.network, pairs.queries, QUERY, device=device)
+        return ExactIndex.build(documents_MD, threads=threads).search(queries_QD, k)[1]
+
+    return nearest_rivals(pairs, search, count=count)
+
+
+def refine_tower(
+    body: QueryTower, tower: FittedTower, pairs: Pairs, rivals_QR: NDArray[np.int64], *, seed: int
+) -> None:
+    """Fit what needs pairs and rivals, before training: the gains of a hashed encoder; the others have nothing."""
+    config, encoder = body.model.encoder, tower.network.encoder
+    if isinstance(config, HashedEncoder) and isinstance(encoder, HashedNetwork):
+        set_gains(encoder, config.lexical, pairs, rivals_QR, seed=seed)
 
 
 def load_tower(body: QueryTower, folder: Path, *, workspace: Path) -> FittedTower:
@@ -105,7 +138,8 @@ def batches_of(inputs: Inputs, device: torch.device) -> Iterator[tuple[slice, di
 def _unfitted(body: QueryTower, parameters: dict[str, Any], workspace: Path) -> tuple[nn.Module, Front]:
     match body.model.encoder:
         case HashedEncoder() as config:
-            return HashedNetwork(config), HashedFront.from_parameters(parameters)
+            network = HashedNetwork(config, table_rows=int(parameters["table_rows"]))
+            return network, HashedFront.from_parameters(parameters)
         case TransformerEncoder() as config:
             return load_transformer(config, workspace)
         case VectorsEncoder():

@@ -6,20 +6,17 @@ numbered within the split, in the order of the corpus.
 Shapes: P pairs, Q queries, M documents of the split.
 """
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from interlock.lanes.query_tower.config import TowerTrainer
-from interlock.lanes.query_tower.encoders import FittedTower, Source, batches_of
-from interlock.lanes.query_tower.inputs import DOCUMENT, QUERY, Inputs
+from interlock.lanes.query_tower.encoders import FittedTower, Source
+from interlock.lanes.query_tower.inputs import DOCUMENT, QUERY, Front
 from interlock.lanes.query_tower.pairs import Pairs, mined_negatives
 from interlock.lanes.retrieval.datasets.config import SplitName
 from interlock.lanes.retrieval.datasets.prepared import PreparedDataset
-from interlock.lanes.retrieval.index import ExactIndex
 from interlock.lanes.training.resume import derived_seed
 
 Rows = NDArray[np.int64]
@@ -64,28 +61,14 @@ def pairs_of(texts: SplitTexts, tower: FittedTower) -> Pairs:
     )
 
 
-def with_mined_negatives(
-    pairs: Pairs, tower: FittedTower, config: TowerTrainer, *, seed: int, device: torch.device, threads: int
-) -> Pairs:
-    """The same pairs with hard negatives, found by the untrained tower: the same ones after every resume."""
+def pairs_to_train_on(pairs: Pairs, front: Front) -> Pairs:
+    """The same pairs, with only what the training scores read."""
+    return replace(pairs, queries=front.trained_part(pairs.queries), documents=front.trained_part(pairs.documents))
+
+
+def with_negatives(pairs: Pairs, rivals_QR: Rows, config: TowerTrainer, *, seed: int) -> Pairs:
+    """The same pairs with hard negatives from the rivals of each query. Raises DataError when there are too few."""
     if not config.hard_negatives:
         return pairs
-    documents_MD = _mining_vectors(tower, pairs.documents, DOCUMENT, device)
-    negatives = mined_negatives(
-        pairs,
-        ExactIndex.build(documents_MD, threads=threads),
-        _mining_vectors(tower, pairs.queries, QUERY, device),
-        pool=config.hard_negative_pool,
-        skip=config.hard_negative_skip,
-    )
-    return Pairs(
-        queries=pairs.queries, documents=pairs.documents, query_row=pairs.query_row, document_row=pairs.document_row,
-        negatives=negatives, draws=config.hard_negatives, seed=derived_seed(seed, "negatives"),
-    )  # fmt: skip
-
-
-def _mining_vectors(tower: FittedTower, inputs: Inputs, role: int, device: torch.device) -> NDArray[np.float32]:
-    encoder: Any = tower.network.encoder
-    with torch.inference_mode():
-        blocks = [encoder.mining_vectors(batch, role).cpu().numpy() for _, batch in batches_of(inputs, device)]
-    return np.concatenate(blocks)
+    negatives = mined_negatives(rivals_QR, pool=config.hard_negative_pool, skip=config.hard_negative_skip)
+    return replace(pairs, negatives=negatives, draws=config.hard_negatives, seed=derived_seed(seed, "negatives"))

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from interlock.contracts.hardware import CpuTarget
 from interlock.errors import DataError, StageError
-from interlock.lanes.exporting.answering import IDS, VECTORS, WEIGHTS, Role, encoder_metadata
+from interlock.lanes.exporting.answering import IDS, KINDS, VECTORS, WEIGHTS, Role, encoder_metadata
 from interlock.lanes.exporting.fresh_process import answers, parity
 from interlock.lanes.exporting.graph import export_onnx
 from interlock.lanes.exporting.latency import Latency, measure_latency
@@ -30,7 +30,7 @@ from interlock.lanes.query_tower.fitting import HashedFront
 from interlock.lanes.query_tower.hashed import HashedNetwork
 from interlock.lanes.query_tower.inputs import DOCUMENT, QUERY, ROLES
 from interlock.lanes.retrieval.datasets.prepared import PreparedDataset
-from interlock.lanes.retrieval.ragged import pad
+from interlock.lanes.retrieval.ragged import pad, pad_kinds
 from interlock.lanes.retrieval.scores import (
     MEASUREMENTS_FILE,
     METRICS_FILE,
@@ -56,8 +56,8 @@ class _Graph(nn.Module):
         super().__init__()
         self.encoder = encoder
 
-    def forward(self, ids_BT: Tensor, weights_BT: Tensor, role_B: Tensor) -> Tensor:
-        return self.encoder.padded(ids_BT, weights_BT, role_B)
+    def forward(self, ids_BT: Tensor, weights_BT: Tensor, kinds_BT: Tensor, role_B: Tensor) -> Tensor:
+        return self.encoder.padded(ids_BT, weights_BT, kinds_BT, role_B=role_B)
 
 
 def export(job: StageJob) -> StageOutcome:
@@ -96,12 +96,14 @@ def export(job: StageJob) -> StageOutcome:
 def _export_hashed(tower: FittedTower, front: HashedFront, texts: dict[int, list[str]], path: Path) -> str:
     encoder = tower.network.encoder
     assert isinstance(encoder, HashedNetwork)
-    ids_BT, weights_BT = pad(front.inputs(texts[QUERY][:2], QUERY).features)
+    sample = front.inputs(texts[QUERY][:2], QUERY).features
+    ids_BT, weights_BT = pad(sample)
     roles = {name: Role(weighting=front.weightings[role], constants={ROLE: role}) for role, name in enumerate(ROLES)}
     inputs = {
-        IDS: torch.from_numpy(ids_BT), WEIGHTS: torch.from_numpy(weights_BT), ROLE: torch.tensor([QUERY, DOCUMENT])
+        IDS: torch.from_numpy(ids_BT), WEIGHTS: torch.from_numpy(weights_BT),
+        KINDS: torch.from_numpy(pad_kinds(sample)), ROLE: torch.tensor([QUERY, DOCUMENT]),
     }  # fmt: skip
-    axes = {IDS: ("batch", "length"), WEIGHTS: ("batch", "length"), ROLE: ("batch",)}
+    axes = {**dict.fromkeys((IDS, WEIGHTS, KINDS), ("batch", "length")), ROLE: ("batch",)}
     return export_onnx(
         _Graph(encoder), path, inputs=inputs, outputs=(VECTORS,), axes=axes,
         metadata=encoder_metadata(front.features, roles),

@@ -1,9 +1,9 @@
-"""What a hashed encoder takes from the training texts before any training: idf, mean length, pivot, the LSA start.
+"""What a hashed encoder takes from training texts before the loop: idf, pivot, own columns, table rows, query gains.
 
 Validation and test texts never enter. Everything is a pure function of texts, configuration and seed, so a resumed run
 computes it again instead of storing it.
 
-Shapes: N rows (training documents, then queries), K buckets, U buckets that hold a training word, S table width.
+Shapes: Q queries, M documents, K buckets, R rivals of a query, W rows of the table, S its width.
 """
 
 from collections.abc import Sequence
@@ -12,18 +12,18 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy import sparse
 
-from interlock.errors import DataError
-from interlock.lanes.query_tower.config import HashedEncoder
-from interlock.lanes.query_tower.hashed import HashedNetwork, idf_of
-from interlock.lanes.query_tower.inputs import DOCUMENT, QUERY, ROLES, RaggedInputs
-from interlock.lanes.retrieval.ragged import RaggedFeatures, concatenate
+from interlock.lanes.query_tower.config import HashedEncoder, LexicalPart
+from interlock.lanes.query_tower.gains import RIVALS, Contest, fit_gains
+from interlock.lanes.query_tower.hashed import WORD, HashedNetwork, idf_of
+from interlock.lanes.query_tower.inputs import DOCUMENT, QUERY, ROLES, Inputs, RaggedInputs
+from interlock.lanes.query_tower.lexical import heaviest_buckets, lexical_rows, nearest_rows, norms_of
+from interlock.lanes.query_tower.pairs import Pairs
+from interlock.lanes.retrieval.ragged import RaggedFeatures
 from interlock.lanes.retrieval.text import KINDS, HashedFeatures
 from interlock.lanes.retrieval.weighting import Weighting, lengths_of
 from interlock.lanes.training.resume import derived_seed
-
-TABLE_SCALE = 3.0
-"""Size of the table's start; with it the noise of the configuration is small beside the LSA part."""
 
 
 class HashedFront:
@@ -40,6 +40,10 @@ class HashedFront:
         """Weigh features that were counted already."""
         return RaggedInputs(self.weightings[role].apply(counted))
 
+    def trained_part(self, inputs: Inputs) -> RaggedInputs:
+        """Words: the table has rows for nothing else."""
+        return RaggedInputs(_features(inputs).of_kind(WORD))
+
     def parameters(self) -> dict[str, Any]:
         """JSON form, for the metadata of the weights."""
         roles = {name: self.weightings[role].parameters() for role, name in enumerate(ROLES)}
@@ -55,7 +59,7 @@ class HashedFront:
 def fit_hashed(
     config: HashedEncoder, documents: Sequence[str], queries: Sequence[str], *, seed: int
 ) -> tuple[HashedNetwork, HashedFront]:
-    """Fit on training texts. Raises DataError when there are too few of them for the table's width."""
+    """Fit on training texts; `set_gains` does the rest, once there are pairs."""
     features = HashedFeatures(
         buckets=config.buckets, identifiers=config.identifiers, bigrams=config.bigrams,
         char_ngrams=config.char_ngrams, max_features=config.max_features,
@@ -63,18 +67,69 @@ def fit_hashed(
     counted = [features.encode(queries), features.encode(documents)]
     front = HashedFront(features, _weightings(config, float(lengths_of(counted[DOCUMENT]).mean())))
     weighed = [front.weighed(counted[role], role).features for role in (QUERY, DOCUMENT)]
-    network = HashedNetwork(config)
-    frequency_K = np.bincount(weighed[DOCUMENT].ids, minlength=config.buckets)
-    idf_K = idf_of(frequency_K, len(documents), config.lexical.idf_power)
-    words_K = _word_buckets(weighed, config.buckets)
-    network.idf_K.copy_(torch.from_numpy(idf_K))
-    network.words_K.copy_(torch.from_numpy(words_K.astype(np.float32)))
-    network.pivot.fill_(config.lexical.pivot * float(np.median(_norms(weighed[DOCUMENT], idf_K))))
-    rows = concatenate([weighed[DOCUMENT], weighed[QUERY]])
-    table = _table_start(rows, idf_K * words_K, np.flatnonzero(words_K), config=config, seed=seed)
+    words = _word_buckets(weighed)
+    network = HashedNetwork(config, table_rows=1 + len(words))
+    network.row_K[torch.from_numpy(words)] = torch.arange(1, 1 + len(words))
+    _fit_lexical(network, config.lexical, weighed[DOCUMENT])
+    generator = torch.Generator().manual_seed(derived_seed(seed, "table"))
     with torch.no_grad():
-        network.table_KS.copy_(table)
+        start = torch.randn(len(words), config.semantic.dimensions, generator=generator)
+        network.table_WS[1:] = start / config.semantic.dimensions**0.5
     return network, front
+
+
+def _fit_lexical(network: HashedNetwork, config: LexicalPart, documents: RaggedFeatures) -> None:
+    frequency_K = np.bincount(documents.ids, minlength=len(network.idf_K))
+    idf_K = idf_of(frequency_K, len(documents), config.idf_power)
+    network.idf_K.copy_(torch.from_numpy(idf_K))
+    network.pivot.fill_(config.pivot * float(np.median(norms_of(documents, idf_K))))
+    rows_MK = lexical_rows(documents, idf_K, pivot=network.pivot.item())
+    network.give_own_columns(torch.from_numpy(heaviest_buckets(rows_MK, config.own_columns)))
+
+
+def lexically_nearest(network: HashedNetwork, pairs: Pairs, count: int) -> NDArray[np.int64]:
+    """[Q, min(count, M)] documents of the pairs nearest to each query by the lexical part without gains, best first."""
+    return nearest_rows(*_pair_rows(network, pairs), count)
+
+
+def set_gains(
+    network: HashedNetwork, config: LexicalPart, pairs: Pairs, rivals_QR: NDArray[np.int64], *, seed: int
+) -> None:
+    """Fit the gains of the queries' features and put them into the network."""
+    if not config.gain_epochs:
+        return
+    queries_QK, documents_MK = _pair_rows(network, pairs)
+    contest = Contest.of(
+        queries_QK, documents_MK,
+        query_row=pairs.query_row, document_row=pairs.document_row, rivals_QR=rivals_QR[:, :RIVALS],
+    )  # fmt: skip
+    blocks = [_features(pairs.queries), _features(pairs.documents)]
+    asked_K = np.bincount(queries_QK.indices, minlength=len(network.idf_K)) > 0
+    gain_K = fit_gains(
+        contest, _kinds(blocks, len(asked_K)), asked_K,
+        epochs=config.gain_epochs, lr=config.gain_lr, seed=derived_seed(seed, "gains"),
+    )  # fmt: skip
+    network.gain_K.copy_(torch.from_numpy(gain_K))
+
+
+def _pair_rows(network: HashedNetwork, pairs: Pairs) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
+    idf_K = network.idf_K.cpu().numpy()
+    queries_QK = lexical_rows(_features(pairs.queries), idf_K, pivot=0.0)
+    return queries_QK, lexical_rows(_features(pairs.documents), idf_K, pivot=network.pivot.item())
+
+
+def _features(inputs: Inputs) -> RaggedFeatures:
+    assert isinstance(inputs, RaggedInputs), "made by HashedFront"
+    return inputs.features
+
+
+def _kinds(blocks: Sequence[RaggedFeatures], buckets: int) -> NDArray[np.int64]:
+    """[K] kind of feature in each bucket; where several share one, the first kind of `KINDS`."""
+    kinds_K = np.zeros(buckets, dtype=np.int64)
+    for kind in reversed(range(len(KINDS))):
+        for block in blocks:
+            kinds_K[block.ids[block.kinds == kind]] = kind
+    return kinds_K
 
 
 def _weightings(config: HashedEncoder, mean_length: float) -> tuple[Weighting, Weighting]:
@@ -84,52 +139,6 @@ def _weightings(config: HashedEncoder, mean_length: float) -> tuple[Weighting, W
     return query, Weighting(**factors, k1=lexical.k1, b=lexical.b, mean_length=mean_length)
 
 
-def _word_buckets(weighed: Sequence[RaggedFeatures], buckets: int) -> NDArray[np.bool_]:
-    """[K] buckets that a word of a training text falls into; n-grams and pairs alone carry no meaning to learn."""
-    found = np.zeros(buckets, dtype=bool)
-    for block in weighed:
-        found[block.ids[block.kinds == KINDS.index("word")]] = True
-    return found
-
-
-def _norms(block: RaggedFeatures, idf_K: NDArray[np.float32]) -> NDArray[np.float32]:
-    squares = np.square(block.weights * idf_K[block.ids])
-    norms: NDArray[np.float32] = np.sqrt(np.add.reduceat(squares, block.offsets[:-1]))
-    return norms
-
-
-def _table_start(
-    rows: RaggedFeatures, factors_K: NDArray[np.float32], used_U: NDArray[np.int64], *, config: HashedEncoder, seed: int
-) -> torch.Tensor:
-    """[K, S] LSA of the training texts by words (Deerwester et al. 1990) plus a little noise from the seed."""
-    width = config.semantic.dimensions
-    if min(len(rows), len(used_U)) <= width:
-        raise DataError(
-            "too little training text for the learned table",
-            key="lane.model.encoder.semantic.dimensions", value=width,
-            hint=f"there are {len(rows)} texts and {len(used_U)} words; use fewer dimensions or more data",
-        )  # fmt: skip
-    values, components_SU = _svd(rows, factors_K, used_U, width)
-    scale_S = TABLE_SCALE / np.sqrt(np.maximum(values, 1e-6 * values[0]))
-    generator = torch.Generator().manual_seed(derived_seed(seed, "table"))
-    noise = torch.randn(len(used_U), width, generator=generator) * (config.semantic.noise / width**0.5)
-    table = torch.zeros(config.buckets, width)
-    table[torch.from_numpy(used_U)] = torch.from_numpy((components_SU.T * scale_S).astype(np.float32)) + noise
-    return table
-
-
-def _svd(
-    rows: RaggedFeatures, factors_K: NDArray[np.float32], used_U: NDArray[np.int64], width: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Largest singular values [S] and right vectors [S, U] of the unit rows, on one thread for equal bits."""
-    from scipy import sparse
-    from sklearn.utils.extmath import randomized_svd
-    from threadpoolctl import threadpool_limits
-
-    values = (rows.weights * factors_K[rows.ids]).astype(np.float64)
-    matrix = sparse.csr_matrix((values, rows.ids, rows.offsets), shape=(len(rows), len(factors_K)))
-    norms = np.sqrt(np.asarray(matrix.multiply(matrix).sum(axis=1)).ravel())
-    matrix = sparse.diags(1.0 / np.maximum(norms, 1e-6)) @ matrix
-    with threadpool_limits(1):
-        _, singular, right = randomized_svd(matrix[:, used_U], width, n_iter=1, random_state=0)
-    return singular, right
+def _word_buckets(weighed: Sequence[RaggedFeatures]) -> NDArray[np.int64]:
+    """[W - 1] buckets that a word of a training text falls into; n-grams and pairs alone carry no meaning to learn."""
+    return np.unique(np.concatenate([block.of_kind(WORD).ids for block in weighed])).astype(np.int64)

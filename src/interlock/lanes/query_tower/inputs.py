@@ -41,10 +41,18 @@ class Front(Protocol):
         """Make texts (or rows of given vectors) ready."""
         ...
 
+    def trained_part(self, inputs: Inputs) -> Inputs:
+        """What the training scores need of them: the same texts, with less to move in every step."""
+        ...
+
 
 @dataclass(frozen=True)
 class RaggedInputs:
-    """Weighted features: `ids` [N] int64, `weights` [N] float32, `rows` [N] (text of each) and `offsets` [B] int64."""
+    """Weighted features of texts.
+
+    Batches hold `ids` [N] int64, `weights` [N] float32, `kinds` [N] uint8, `rows` [N] int64 (text of each) and
+    `offsets` [B] int64.
+    """
 
     features: RaggedFeatures
 
@@ -57,6 +65,7 @@ class RaggedInputs:
         return {
             "ids": torch.from_numpy(chosen.ids.astype(np.int64)),
             "weights": torch.from_numpy(chosen.weights),
+            "kinds": torch.from_numpy(chosen.kinds),
             "rows": torch.from_numpy(np.repeat(np.arange(len(chosen)), chosen.lengths)),
             "offsets": torch.from_numpy(chosen.offsets[:-1].copy()),
         }

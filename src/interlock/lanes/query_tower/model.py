@@ -31,10 +31,6 @@ class EncoderNetwork(Protocol):
         """[B, C] similarities as the loss sees them."""
         ...
 
-    def mining_vectors(self, batch: Batch, role: int) -> Tensor:
-        """[B, any] what hard negatives are searched by."""
-        ...
-
 
 class TowerNetwork(nn.Module):
     """An encoder with a linear map back to the reference; `echo_head.set_echo_head` sets it after training."""

@@ -6,7 +6,7 @@ are masked out of the loss: a second answer is not a wrong one.
 Shapes: B pairs of a batch, H mined negatives of each, C = B + B * H candidate documents.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from interlock.errors import DataError
 from interlock.lanes.query_tower.inputs import Inputs
-from interlock.lanes.retrieval.index import VectorIndex
+from interlock.lanes.retrieval.ragged import ragged_positions
 
 Rows = NDArray[np.int64]
 
@@ -57,13 +57,22 @@ class Pairs:
             drawn_BH = random.integers(0, self.negatives.shape[1], size=(len(chosen), self.draws))
             mined = np.take_along_axis(self.negatives[query_B], drawn_BH, axis=1)
             candidates_C = np.concatenate([candidates_C, mined.ravel()])
-        answers_BC = self.is_answer(query_B[:, None], candidates_C[None, :])
+        answers_BC = self._answers_among(query_B, candidates_C)
         answers_BC[np.arange(len(chosen)), np.arange(len(chosen))] = False
         return {
             "queries": self.queries.take(query_B),
             "documents": self.documents.take(candidates_C),
             "masked": torch.from_numpy(answers_BC),
         }
+
+    def _answers_among(self, query_B: Rows, candidates_C: Rows) -> NDArray[np.bool_]:
+        """[B, C] the same as `is_answer`, by looking up the few answers instead of asking for every cell."""
+        by_query, by_document = np.argsort(self.query_row, kind="stable"), np.argsort(candidates_C, kind="stable")
+        pair, asked = _occurrences(self.query_row[by_query], query_B)
+        place, found = _occurrences(candidates_C[by_document], self.document_row[by_query[pair]])
+        answers_BC = np.zeros((len(query_B), len(candidates_C)), dtype=bool)
+        answers_BC[asked[found], by_document[place]] = True
+        return answers_BC
 
     def is_answer(self, query_row: Rows, document_row: Rows) -> NDArray[np.bool_]:
         """Whether each document answers each query; the arguments broadcast."""
@@ -74,21 +83,37 @@ class Pairs:
         return found
 
 
-def mined_negatives(pairs: Pairs, index: VectorIndex, queries_QD: NDArray[np.float32], *, pool: int, skip: int) -> Rows:
-    """[Q, pool] nearest documents of each query that do not answer it, after the `skip` nearest of those.
+def _occurrences(ordered: Rows, asked: Rows) -> tuple[Rows, Rows]:
+    """Every place in `ordered` (ascending) that holds an asked number, and the index of that number in `asked`."""
+    starts = np.searchsorted(ordered, asked, side="left")
+    counts = np.searchsorted(ordered, asked, side="right") - starts
+    return ragged_positions(starts, counts), np.repeat(np.arange(len(asked)), counts)
 
-    `index` holds the documents of `pairs`. Raises DataError when there are not enough documents.
+
+def nearest_rivals(pairs: Pairs, search: Callable[[int], Rows], *, count: int) -> Rows:
+    """[Q, R] nearest documents of each query that do not answer it, best first.
+
+    R is `count`, or what is left beside the answers where there are fewer documents. `search(k)` gives the k nearest
+    rows of `pairs.documents` for every query, best first.
     """
     most_answers = int(np.bincount(pairs.query_row).max())
-    needed = pool + skip + most_answers
-    if needed > len(pairs.documents):
+    count = min(count, len(pairs.documents) - most_answers)
+    if count <= 0:
+        return np.empty((len(pairs.queries), 0), dtype=np.int64)
+    near_QK = search(count + most_answers)
+    answers_QK = pairs.is_answer(np.arange(len(near_QK))[:, None], near_QK)
+    # a stable sort by "is an answer" moves answers to the end and leaves the rest in order of nearness
+    order_QK = np.argsort(answers_QK, axis=1, kind="stable")
+    return np.take_along_axis(near_QK, order_QK, axis=1)[:, :count]
+
+
+def mined_negatives(rivals_QR: Rows, *, pool: int, skip: int) -> Rows:
+    """[Q, pool] of the rivals, after the `skip` nearest. Raises DataError when there are fewer."""
+    if pool + skip > rivals_QR.shape[1]:
         raise DataError(
             "too few training documents to mine negatives from",
             key="lane.trainer.hard_negative_pool", value=pool,
-            hint=f"{len(pairs.documents)} documents, {needed} needed; lower the pool or set hard_negatives to 0",
+            hint=f"{rivals_QR.shape[1]} beside the answers, {pool + skip} needed; "
+            "lower the pool or set hard_negatives to 0",
         )  # fmt: skip
-    _, near_QK = index.search(queries_QD, needed)
-    answers_QK = pairs.is_answer(np.arange(len(queries_QD))[:, None], near_QK)
-    # a stable sort by "is an answer" moves answers to the end and leaves the rest in order of nearness
-    order_QK = np.argsort(answers_QK, axis=1, kind="stable")
-    return np.take_along_axis(near_QK, order_QK, axis=1)[:, skip : skip + pool]
+    return rivals_QR[:, skip : skip + pool]

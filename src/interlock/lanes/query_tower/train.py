@@ -12,8 +12,16 @@ import torch
 
 from interlock.lanes.query_tower.config import QueryTower
 from interlock.lanes.query_tower.echo_head import Reference, fit_reference, set_echo_head
-from interlock.lanes.query_tower.encoders import MODEL_FILE, FittedTower, Source, encode_inputs, fit_tower
-from interlock.lanes.query_tower.examples import SplitTexts, pairs_of, read_split, with_mined_negatives
+from interlock.lanes.query_tower.encoders import (
+    MODEL_FILE,
+    FittedTower,
+    Source,
+    encode_inputs,
+    fit_tower,
+    mine_rivals,
+    refine_tower,
+)
+from interlock.lanes.query_tower.examples import SplitTexts, pairs_of, pairs_to_train_on, read_split, with_negatives
 from interlock.lanes.query_tower.inputs import DOCUMENT, QUERY
 from interlock.lanes.query_tower.model import TowerTraining
 from interlock.lanes.query_tower.pairs import Pairs
@@ -41,18 +49,20 @@ def train(job: StageJob) -> StageOutcome:
             reference_dimensions=reference.dimensions,
         )  # fmt: skip
         tower.network.to(device)
-        pairs = with_mined_negatives(
-            pairs_of(texts, tower), tower, body.trainer, seed=job.seed, device=device, threads=job.hardware.threads
-        )
-    result = _fit(job, body, tower, pairs, pairs_of(read_split(data, "validation"), tower))
+        pairs = pairs_of(texts, tower)
+        rivals_QR = mine_rivals(body, tower, pairs, device=device, threads=job.hardware.threads)
+        refine_tower(body, tower, pairs, rivals_QR, seed=job.seed)
+    training_pairs = with_negatives(pairs, rivals_QR, body.trainer, seed=job.seed)
+    result = _fit(job, body, tower, training_pairs, pairs_of(read_split(data, "validation"), tower))
     _fit_echo_head(job, body, tower, pairs, reference.vectors(training))
     return _write(job, tower, reference, result)
 
 
 def _fit(job: StageJob, body: QueryTower, tower: FittedTower, pairs: Pairs, validation: Pairs) -> TrainingResult:
     module = TowerTraining(tower.network, optimizer=body.optimizer, trainer=body.trainer)
+    trained, checked = (pairs_to_train_on(split, tower.front) for split in (pairs, validation))
     batches = ResumableData(
-        pairs, validation, batch_size=body.trainer.batch_size, seed=job.seed, num_workers=body.trainer.num_workers
+        trained, checked, batch_size=body.trainer.batch_size, seed=job.seed, num_workers=body.trainer.num_workers
     )
     return fit(job, module, batches, body.trainer)
 

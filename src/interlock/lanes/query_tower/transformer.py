@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from interlock.errors import StageError
 from interlock.lanes.query_tower.config import TransformerEncoder
-from interlock.lanes.query_tower.inputs import DOCUMENT, Batch, Rows
+from interlock.lanes.query_tower.inputs import DOCUMENT, Batch, Inputs, Rows
 from interlock.lanes.training.device import quiet_libraries
 
 
@@ -39,11 +39,6 @@ class TransformerNetwork(nn.Module):
         """[B, C] cosines."""
         scores: Tensor = self(queries, roles[0]) @ self(documents, roles[1]).T
         return scores
-
-    def mining_vectors(self, batch: Batch, role: int) -> Tensor:
-        """[B, D] the vectors themselves."""
-        vectors: Tensor = self(batch, role)
-        return vectors
 
 
 @dataclass(frozen=True)
@@ -72,6 +67,10 @@ class TransformerFront:
         """Texts with their prefix."""
         prefix = self._config.document_prefix if role == DOCUMENT else self._config.query_prefix
         return TokenInputs([f"{prefix}{text}" for text in source], self._tokenize)
+
+    def trained_part(self, inputs: Inputs) -> Inputs:
+        """All of it."""
+        return inputs
 
 
 def load_transformer(config: TransformerEncoder, workspace: Path) -> tuple[TransformerNetwork, TransformerFront]:

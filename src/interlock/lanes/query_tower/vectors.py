@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from interlock.lanes.query_tower.inputs import Batch, MatrixInputs
+from interlock.lanes.query_tower.inputs import Batch, Inputs, MatrixInputs
 
 
 class VectorsNetwork(nn.Module):
@@ -32,11 +32,6 @@ class VectorsNetwork(nn.Module):
         scores: Tensor = self(queries, roles[0]) @ self(documents, roles[1]).T
         return scores
 
-    def mining_vectors(self, batch: Batch, role: int) -> Tensor:
-        """[B, D] the vectors themselves."""
-        vectors: Tensor = self(batch, role)
-        return vectors
-
 
 class VectorsFront:
     """Passes given vectors on."""
@@ -45,3 +40,7 @@ class VectorsFront:
         """Rows of given vectors."""
         assert isinstance(source, np.ndarray), "a dataset of vectors has vectors"
         return MatrixInputs(source)
+
+    def trained_part(self, inputs: Inputs) -> Inputs:
+        """All of it."""
+        return inputs

@@ -34,6 +34,12 @@ class RaggedFeatures:
         """[B] number of features of each text."""
         return np.diff(self.offsets)
 
+    def of_kind(self, kind: int) -> "RaggedFeatures":
+        """The same texts with the features of one kind alone; here a text may end up with none."""
+        kept = self.kinds == kind
+        counted = np.concatenate([[0], np.cumsum(kept)])
+        return RaggedFeatures(self.ids[kept], self.weights[kept], self.kinds[kept], counted[self.offsets])
+
     def rows(self, index: Sequence[int] | NDArray[np.int64]) -> "RaggedFeatures":
         """The chosen texts in the order given, repetitions allowed. Raises IndexError for a text that is not there."""
         chosen = np.asarray(index, dtype=np.int64)
@@ -69,9 +75,22 @@ def concatenate(blocks: Sequence[RaggedFeatures]) -> RaggedFeatures:
 
 def pad(ragged: RaggedFeatures) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Rectangular form: `ids_BT` (int64, PADDING behind the end) and `weights_BT` (float32, 0 behind the end)."""
-    lengths = ragged.lengths
-    shape = (len(ragged), int(lengths.max(initial=1)))
-    ids_BT, weights_BT = np.full(shape, PADDING, dtype=np.int64), np.zeros(shape, dtype=np.float32)
-    filled_BT = np.arange(shape[1]) < lengths[:, None]
+    filled_BT = _filled(ragged)
+    ids_BT, weights_BT = np.full(filled_BT.shape, PADDING, dtype=np.int64), np.zeros(filled_BT.shape, dtype=np.float32)
     ids_BT[filled_BT], weights_BT[filled_BT] = ragged.ids, ragged.weights
     return ids_BT, weights_BT
+
+
+def pad_kinds(ragged: RaggedFeatures) -> NDArray[np.int64]:
+    """`kinds_BT` int64 beside what `pad` gives; 0 behind the end, where the weight is 0."""
+    filled_BT = _filled(ragged)
+    kinds_BT = np.zeros(filled_BT.shape, dtype=np.int64)
+    kinds_BT[filled_BT] = ragged.kinds
+    return kinds_BT
+
+
+def _filled(ragged: RaggedFeatures) -> NDArray[np.bool_]:
+    """[B, T] where the rectangular form holds a feature."""
+    lengths = ragged.lengths
+    filled_BT: NDArray[np.bool_] = np.arange(int(lengths.max(initial=1))) < lengths[:, None]
+    return filled_BT

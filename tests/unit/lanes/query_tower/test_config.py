@@ -48,6 +48,8 @@ def test_inputs_are_refused_by_name(tiny):
         ("optimizer__lr", "fast"),
         ("model__encoder__char_ngrams", [4, 3]),
         ("model__encoder__semantic__dropout", 1.0),
+        ("model__encoder__lexical__own_share", 1.0),
+        ("model__encoder__lexical__gain_epochs", -1),
         ("model__encoder__kind", "hasched"),
         ("model__echo__ridge", 0.0),
     ],

@@ -1,11 +1,15 @@
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from interlock.errors import DataError
 from interlock.lanes.query_tower.inputs import MatrixInputs
 from interlock.lanes.query_tower.model import contrastive_loss
-from interlock.lanes.query_tower.pairs import Pairs, mined_negatives
+from interlock.lanes.query_tower.pairs import Pairs, mined_negatives, nearest_rivals
 from interlock.lanes.retrieval.index import MemoryIndex
 
 EYE = np.eye(4, dtype=np.float32)
@@ -52,14 +56,36 @@ def test_mined_negatives_are_the_nearest_that_do_not_answer():
         queries=MatrixInputs(queries), documents=MatrixInputs(documents), query_row=np.array([0, 0, 1]),
         document_row=np.array([0, 2, 3]),
     )  # fmt: skip
-    assert mined_negatives(found, MemoryIndex(documents), queries, pool=2, skip=0).tolist() == [[1, 3], [2, 1]]
-    assert mined_negatives(found, MemoryIndex(documents), queries, pool=1, skip=1).tolist() == [[3], [1]]
+    search = partial(MemoryIndex(documents).search, queries)
+    rivals = nearest_rivals(found, lambda k: search(k)[1], count=9)
+    assert rivals.tolist() == [[1, 3], [2, 1]]
+    assert mined_negatives(rivals, pool=2, skip=0).tolist() == [[1, 3], [2, 1]]
+    assert mined_negatives(rivals, pool=1, skip=1).tolist() == [[3], [1]]
 
 
 def test_a_pool_larger_than_the_data_is_refused():
     with pytest.raises(DataError, match="too few training documents") as caught:
-        mined_negatives(pairs([0, 1], [0, 1]), MemoryIndex(EYE), EYE, pool=4, skip=0)
-    assert "4 documents, 5 needed" in caught.value.hint
+        mined_negatives(np.zeros((2, 3), dtype=np.int64), pool=3, skip=1)
+    assert "3 beside the answers, 4 needed" in caught.value.hint
+
+
+def test_without_a_document_to_spare_there_are_no_rivals():
+    assert nearest_rivals(pairs([0, 0, 0, 0], [0, 1, 2, 3]), pytest.fail, count=5).shape == (4, 0)
+
+
+@given(st.data())
+@settings(deadline=None, max_examples=60)
+def test_the_mask_of_a_batch_is_every_answer_but_the_own(data):
+    answers = sorted(data.draw(st.sets(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1)))
+    pool = np.array(data.draw(st.lists(st.lists(st.integers(0, 3), min_size=3, max_size=3), min_size=4, max_size=4)))
+    found = pairs(*zip(*answers, strict=True), negatives=pool, draws=2)
+    chosen = data.draw(st.lists(st.integers(0, len(answers) - 1), min_size=1, max_size=6))
+    batch = found.__getitems__(chosen)
+    candidates = batch["documents"]["vectors"].argmax(1).tolist()
+    for i, pair in enumerate(chosen):
+        expected = [(answers[pair][0], document) in answers for document in candidates]
+        expected[i] = False
+        assert batch["masked"][i].tolist() == expected
 
 
 def test_the_loss_of_two_pairs_by_hand():

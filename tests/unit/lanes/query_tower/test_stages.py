@@ -144,18 +144,6 @@ def test_twenty_kills_change_nothing(tmp_path):
 # --- refusals ---------------------------------------------------------------------------------------------------------
 
 
-def test_too_little_text_for_the_table_is_said(tiny, tmp_path):
-    tiny.write_beir(tmp_path / "beir", topics=12)
-    lane = tiny.body()
-    encoder = lane.model.encoder
-    wide = encoder.model_copy(update={"semantic": encoder.semantic.model_copy(update={"dimensions": 512})})
-    lane = lane.model_copy(update={"model": lane.model.model_copy(update={"encoder": wide})})
-    tiny.run("prepare", tmp_path, lane)
-    with pytest.raises(DataError, match="too little training text for the learned table") as caught:
-        tiny.run("train", tmp_path, lane)
-    assert caught.value.key == "lane.model.encoder.semantic.dimensions"
-
-
 def test_too_few_documents_for_the_pool_is_said(tiny, tmp_path):
     tiny.write_beir(tmp_path / "beir")
     lane = tiny.body(trainer__hard_negative_pool=1000)
