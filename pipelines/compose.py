@@ -6,6 +6,7 @@ from pathlib import Path
 WORKSPACE = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(WORKSPACE / "src"))  # this checkout's code, also inside a temporary experiment folder
 
+from interlock.config.freshness import write_stamp  # noqa: E402
 from interlock.config.params import compose_workspace, write_composed  # noqa: E402
 from interlock.config.pipeline import require_rendered  # noqa: E402
 from interlock.stages.entry import guarded  # noqa: E402
@@ -16,6 +17,7 @@ def compose() -> None:
     experiments = compose_workspace(WORKSPACE)
     require_rendered(WORKSPACE, experiments)
     changed = write_composed(WORKSPACE, experiments)
+    write_stamp(WORKSPACE)
     print(f"composed {', '.join(experiments)}; changed: {', '.join(changed) or 'none'}")
 
 

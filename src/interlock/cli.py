@@ -38,8 +38,13 @@ def main() -> None:
         print(f"ERROR: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        print("interrupted: finished stages are kept, the next run resumes", file=sys.stderr)
         sys.exit(ExitCode.INTERRUPTED)
+    except OSError as error:
+        from interlock.stages.entry import explained
+
+        print(f"ERROR: {explained(error)}", file=sys.stderr)
+        sys.exit(ExitCode.ERROR)
 
 
 def _workspace() -> Path:

@@ -15,7 +15,8 @@ from interlock.config.validate import validate
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```\n(.*?)```", README, re.S)
-LINES = [part.split("#")[0].strip() for block in BLOCKS for line in block.splitlines() for part in re.split(r"&&|;", line)]
+PARTS = [part for block in BLOCKS for line in block.splitlines() for part in re.split(r"&&|;", line)]
+LINES = [part.split("#")[0].strip() for part in PARTS]
 COMMANDS = [shlex.split(line) for line in LINES if line.startswith("interlock ")]
 
 

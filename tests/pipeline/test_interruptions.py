@@ -2,17 +2,27 @@
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
+
+PLUGINS = Path(__file__).resolve().parents[1] / "plugins"
 
 
 def start(workspace, *command):
     return subprocess.Popen(
-        command, cwd=workspace.path, env=workspace.env, stdin=subprocess.DEVNULL, start_new_session=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        command,
+        cwd=workspace.path,
+        env=workspace.env,
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
 
 
@@ -97,11 +107,48 @@ def test_status_of_nothing_is_blocked(workspace):
     assert "run dvc repro" in workspace.interlock("status", code=5)
 
 
-def test_status_of_a_changed_configuration_is_blocked(workspace):
+def test_status_believes_nothing_that_changed_since(workspace):
     workspace.repro()
-    workspace.edit("params.yaml", "overrides: {}\nlane", "overrides: {lane: {optimizer: {lr: 0.4}}}\nlane")
+    workspace.interlock("status")
+    model = workspace.path / "artifacts/lanes/toy/train/model.safetensors"
+    kept = model.read_bytes()
+    model.write_bytes(kept[:-1] + b"x")
+    assert "train is not up to date: model.safetensors: file differs" in workspace.interlock("status", code=5)
+    model.write_bytes(kept)
+    workspace.interlock("status")
+
+    code = workspace.path / "src/interlock/lanes/spec.py"
+    code.write_text(code.read_text() + "# a remark\n")
+    assert "the code changed since it ran" in workspace.interlock("status", code=5)
+    workspace.run("dvc", "repro", "toy-train")
+    assert "is not up to date" in workspace.interlock("status", code=5)
+    workspace.repro()
+    workspace.interlock("status")
+
+    workspace.edit("params.yaml", "overrides: {}\nlane", "overrides: {lane: {gates: {accuracy: {target: 0.99}}}}\nlane")
+    assert "params.yaml changed since they were composed" in workspace.interlock("status", code=5)
     workspace.interlock("compose")
-    assert "out of date" in workspace.interlock("status", code=5)
+    assert "export is not up to date: the configuration changed" in workspace.interlock("status", code=5)
+    workspace.repro()
+    workspace.interlock("status", code=3)
+
+
+def test_the_code_of_a_plug_in_is_watched(make_workspace, tmp_path):
+    workspace = make_workspace()
+    plugins = tmp_path / "plugins"
+    shutil.copytree(PLUGINS, plugins, ignore=shutil.ignore_patterns("__pycache__"))
+    workspace.env["PYTHONPATH"] = workspace.env["PYTHONPATH"].replace(str(PLUGINS), str(plugins))
+    workspace.interlock("pipeline", "render")
+    workspace.repro()
+    train = plugins / "toy_lane" / "train.py"
+    train.write_text(train.read_text() + "# a remark\n")
+    assert workspace.repro()[0] == "toy-train"
+
+
+def test_jobs_that_need_the_same_data_wait_for_each_other(workspace):
+    jobs = [start(workspace, "interlock", "run", "lane=toy", f"seed={seed}") for seed in (1, 2, 2)]
+    outputs = [process.communicate(timeout=120)[0] for process in jobs]
+    assert [process.returncode for process in jobs] == [0, 0, 0], outputs
 
 
 def test_a_disk_without_room_is_named_and_nothing_is_believed(workspace):

@@ -81,7 +81,17 @@ def test_judging_an_archived_run_again_never_trains(workspace):
     workspace.interlock("sync")
     (run_id,) = runs(workspace)
     shutil.rmtree(workspace.path / "artifacts" / "lanes")
-    workspace.interlock("judge", run_id[:6], "--set", "lane.gates.accuracy.target=0.99", code=3)
+    before = workspace.interlock("runs", "list", "--json")
+    events = (workspace.path / "artifacts" / "registry" / "events.jsonl").read_bytes()
+    assert "not kept" in workspace.interlock("judge", run_id[:6], "--set", "lane.gates.accuracy.target=0.99", code=3)
+    assert workspace.interlock("runs", "list", "--json") == before
+    assert (workspace.path / "artifacts" / "registry" / "events.jsonl").read_bytes() == events
+    workspace.interlock("judge", run_id[:6], "--set", "lane.optimizer.lr=0.1", code=2)
+
+    lower, higher = "overrides: {}\nlane", "overrides: {lane: {gates: {accuracy: {target: 0.99}}}}\nlane"
+    workspace.edit("params.yaml", lower, higher)
+    workspace.interlock("judge", run_id[:6], code=3)
     assert runs(workspace) == {run_id: "fail"}
+    workspace.edit("params.yaml", higher, lower)
     workspace.interlock("judge", run_id[:6])
     assert runs(workspace) == {run_id: "pass"}

@@ -4,7 +4,9 @@ import hashlib
 import json
 from pathlib import Path
 
+from interlock.contracts.decision import Decision, Evidence, LaneAction, Statement
 from interlock.contracts.stage import STAGE_INPUTS, Observations, StageRecord
+from interlock.contracts.verdict import GateResult, Judgement, Verdict
 from interlock.provenance.canonical import pretty_json, sha256_json
 from interlock.provenance.digest import describe_files, files_under, sha256_file
 
@@ -33,10 +35,23 @@ def write(path, text):
     path.write_text(text)
 
 
+def make_judgement(run_id=RUN, *, verdict, identity, words="", lane="query_tower"):
+    """A judgement of one gate."""
+    row = GateResult(
+        gate="quality", metric="r_at_5", severity="block", verdict=Verdict(verdict), observed=0.6, bound=None,
+        target=0.5, comparison=">=", unit="ratio", n=10, method="plain", reason=f"because {words}", evidence="",
+    )  # fmt: skip
+    return Judgement(
+        judgement_id=identity, run_id=run_id, lane=lane, verdict=Verdict(verdict), rows=(row,),
+        gates_sha256="0" * 64, measurements_sha256="0" * 64,
+    )  # fmt: skip
+
+
 class LaneFolder:
     """Writes stages one by one; `finish` writes all of them. Keyword arguments change what a stage says."""
 
     def __init__(self, folder: Path, *, run_id=RUN, seed=1, started="2026-03-01T10:00:00+00:00", commit="a" * 40):
+        self.lane = "query_tower"
         self.folder, self.run_id, self.started, self.commit = folder, run_id, started, commit
         self.params = {**BODY, "seed": seed}
         self.executions = 0
@@ -92,19 +107,26 @@ class LaneFolder:
 
     def judge(self, *, verdict="pass", gates="gates", words=""):
         identity = digest(self.run_id + verdict + gates)
-        judgement = {"judgement_id": identity, "run_id": self.run_id, "verdict": verdict, "words": words}
+        judgement = make_judgement(self.run_id, verdict=verdict, identity=identity, words=words, lane=self.lane)
         files = {"judgement.json": pretty_json(judgement), "verdict.md": f"# {verdict}"}
         self.stage("judge", files, facts={"verdict": verdict, "judgement_id": identity}, params={"gates": gates})
-        self.judgement_id = identity
+        self.judgement = judgement
 
     def decide(self, *, action="accept"):
-        identity = digest(self.judgement_id + action)
-        decision = {
-            "decision_id": identity,
-            "judgement_id": self.judgement_id,
-            "run_id": self.run_id,
-            "action": action,
-        }
+        identity = digest(self.judgement.judgement_id + action)
+        said = Statement(text="It follows from the verdict.", evidence=("verdict",))
+        decision = Decision(
+            decision_id=identity,
+            judgement_id=self.judgement.judgement_id,
+            run_id=self.run_id,
+            lane=self.lane,
+            verdict=self.judgement.verdict,
+            action=LaneAction(action),
+            reasons=(said,),
+            confidence="high",
+            policy="rules",
+            evidence=(Evidence(id="verdict", value=str(self.judgement.verdict), pointer="judgement.json#/verdict"),),
+        )
         files = {"decision.json": pretty_json(decision), "lane_report.yaml": f"started: {self.executions}"}
         self.stage("decide", files, volatile=("lane_report.yaml",), facts={"action": action, "decision_id": identity})
 
@@ -131,7 +153,7 @@ class LaneFolder:
         write(folder / "observations.json", pretty_json(observations))
         record = StageRecord(
             stage=stage,
-            lane="query_tower",
+            lane=self.lane,
             status=say.get("status", "completed"),
             reason=say.get("reason", ""),
             run_id=say.get("run_id", self.run_id),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from interlock.commands.screen import print_json, say
 from interlock.contracts.verdict import EXIT_CODES, Verdict
-from interlock.errors import ExitCode
+from interlock.errors import ExitCode, UsageError
 from interlock.provenance.workspace import interlock_home
 from interlock.registry import queries
 from interlock.registry.derive import rebuild as rebuilt
@@ -17,6 +17,9 @@ from interlock.reports.verdicts import STYLES, verdict_markdown, verdict_table
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
+
+_GATES = "lane.gates"
+
 
 def sync(workspace: Path, *, as_json: bool) -> ExitCode:
     """Archive what finished. A lane that cannot be archived is named and does not keep the others from it."""
@@ -40,7 +43,13 @@ def sync(workspace: Path, *, as_json: bool) -> ExitCode:
 
 
 def judge(workspace: Path, run: str, overrides: Sequence[str], *, as_json: bool) -> ExitCode:
-    """Judge an archived run with the gates of its lane as they are configured now, and keep the judgement."""
+    """Judge an archived run with the gates of its lane as they are configured now, and keep the judgement.
+
+    With overrides it is a what-if: shown, answered by exit code, and not kept. Raises UsageError for an override of
+    anything but the gates, which a judgement does not depend on.
+    """
+    import sys
+
     from interlock.config.compose import compose_lane
     from interlock.config.params import lane_overrides, read_params
     from interlock.config.validate import validate
@@ -48,6 +57,7 @@ def judge(workspace: Path, run: str, overrides: Sequence[str], *, as_json: bool)
     from interlock.stages.sync import keep_judgement
     from interlock.stages.verdicts import read_archived
 
+    _refuse_other_than_gates(overrides)
     home = interlock_home(workspace)
     row = queries.find_run(home, run)
     card = read_card(home, row.run_id, verify=True)
@@ -55,14 +65,30 @@ def judge(workspace: Path, run: str, overrides: Sequence[str], *, as_json: bool)
     experiment = validate(compose_lane(workspace / "conf", [*params, *overrides]), subject=f"lane {card.lane}")
     measured = read_archived(home / "runs" / card.run_id / "models", run_id=card.run_id)
     judgement = measured.judgement(card.lane, experiment.lane.gates)  # type: ignore[attr-defined]
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    keep_judgement(home, judgement, made_at=now, files={"verdict.md": verdict_markdown(judgement)})
+    if overrides:
+        # Beside the JSON, so that stdout stays one document.
+        note = f"not kept: a what-if with {' '.join(overrides)}; change conf/ or params.yaml to keep such a judgement"
+        print(note, file=sys.stderr if as_json else sys.stdout)
+    else:
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        keep_judgement(home, judgement, made_at=now, files={"verdict.md": verdict_markdown(judgement)})
     if as_json:
         print_json(judgement)
     else:
         head = f"{card.lane}  run {card.run_id}: {_styled(judgement.verdict)}"
         _print(head, verdict_table(judgement, width=_console().width))
     return EXIT_CODES[judgement.verdict]
+
+
+def _refuse_other_than_gates(overrides: Sequence[str]) -> None:
+    for override in overrides:
+        key = override.lstrip("+~").partition("=")[0].strip()
+        if key != _GATES and not key.startswith(f"{_GATES}."):
+            raise UsageError(
+                "only gates can be overridden here: an archived run is judged, never run again",
+                key=key,
+                hint=f"give keys of {_GATES}, such as {_GATES}.NAME.target=0.6",
+            )
 
 
 def list_runs(workspace: Path, *, as_json: bool) -> None:

@@ -7,8 +7,10 @@ because launchers may run jobs in other processes.
 
 import json
 import os
+import signal
 import sys
 import tempfile
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from interlock.contracts.verdict import EXIT_CODES, Judgement, Verdict, worst
 from interlock.errors import ExitCode, InterlockError
 from interlock.provenance.files import write_json
 from interlock.provenance.workspace import interlock_home
+from interlock.stages.entry import interrupt
 from interlock.stages.progress import terminal_progress
 from interlock.stages.runner import run_lane, work_place
 from interlock.stages.sync import sync_lane
@@ -33,6 +36,7 @@ _WORKSPACE = "INTERLOCK_JOB_WORKSPACE"
 def run_hydra(workspace: Path, argv: Sequence[str]) -> ExitCode:
     """Run all jobs; returns the folded exit code. Raises ConfigError, UsageError before anything runs."""
     validate(compose_lane(workspace / "conf", first_values(overrides_of(argv))), subject="configuration")
+    signal.signal(signal.SIGTERM, interrupt)
     with tempfile.TemporaryDirectory(prefix="interlock-jobs-") as results:
         os.environ.update({_RESULTS: results, _WORKSPACE: str(workspace)})
         run_main(workspace / "conf", argv, job)
@@ -48,6 +52,9 @@ def job(number: int | None, lane: str, composition: Composition) -> None:
         result |= {"error": str(error), "exit_code": int(error.exit_code)}
         which = "" if number is None else f"job {number} ({' '.join(composition.overrides)}): "
         print(f"ERROR: {which}{error}", file=sys.stderr)
+    except Exception as error:  # a defect: shown whole, and the sweep's other jobs run all the same
+        result |= {"error": repr(error), "exit_code": int(ExitCode.ERROR)}
+        traceback.print_exc()
     write_json(Path(os.environ[_RESULTS]) / f"{number or 0:06d}.json", result)
 
 

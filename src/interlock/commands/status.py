@@ -7,12 +7,13 @@ from typing import Any
 import yaml
 
 from interlock.commands.screen import print_json
-from interlock.contracts.stage import STAGE_PARAMS, STAGES, StageName, StageRecord
+from interlock.config.freshness import stale_reason
+from interlock.contracts.stage import STAGES
 from interlock.contracts.verdict import EXIT_CODES, Judgement, Verdict, worst
-from interlock.errors import ExitCode, InterlockError
-from interlock.provenance.canonical import sha256_json
-from interlock.provenance.dotted import select
-from interlock.stages.frame import Place, load_record, read_composed
+from interlock.errors import ConfigError, ExitCode, Fault
+from interlock.stages.current import why_not_current
+from interlock.stages.judge import JUDGEMENT
+from interlock.stages.place import Place, load_record
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +35,8 @@ class LaneStatus:
 def status(workspace: Path, *, as_json: bool) -> ExitCode:
     """Print every lane's verdict; returns the code of the worst."""
     lanes = [lane_status(workspace, lane) for lane in _lanes(workspace)]
+    if stale := stale_reason(workspace):
+        lanes = [_blocked(item.lane, f"{stale}; run dvc repro") for item in lanes]
     if as_json:
         print_json([vars(item) | {"verdict": item.verdict.value} for item in lanes])
     else:
@@ -42,41 +45,40 @@ def status(workspace: Path, *, as_json: bool) -> ExitCode:
 
 
 def lane_status(workspace: Path, lane: str) -> LaneStatus:
-    """Read what the stages of a lane left behind."""
+    """Read what the stages of a lane left behind; anything unfinished, changed or mixed blocks."""
     place = Place.of_workspace(workspace, lane)
-    try:
-        records = {stage: load_record(place.folder / stage) for stage in STAGES}
-    except InterlockError as error:
-        stage = Path(str(error.path)).parent.name
-        remark = f"not judged: {stage} has not finished; run dvc repro"
-        return LaneStatus(
-            lane=lane, verdict=Verdict.BLOCKED, remark=remark, judgement=None, action=None, exported=False
-        )
-    judgement = Judgement.model_validate_json((place.folder / "judge" / "judgement.json").read_text())
-    changed = _changed_since(place, records)
-    remark = f"out of date: {', '.join(changed)} saw another configuration; run dvc repro" if changed else ""
-    verdict = Verdict.BLOCKED if changed else judgement.verdict
-    action = str(records["decide"].facts.get("action"))
-    exported = records["export"].status == "completed"
+    for stage in STAGES:
+        if reason := why_not_current(stage, place):
+            return _blocked(lane, f"{stage} is not up to date: {reason}; run dvc repro")
+    records = {stage: load_record(place.folder / stage) for stage in STAGES}
+    judgement = Judgement.model_validate_json((place.folder / "judge" / JUDGEMENT).read_bytes())
+    if judgement.run_id != records["judge"].run_id or judgement.judgement_id != records["judge"].facts["judgement_id"]:
+        return _blocked(lane, "the judgement is not the one that was recorded; run dvc repro")
     return LaneStatus(
-        lane=lane, verdict=verdict, remark=remark, judgement=judgement, action=action, exported=exported
+        lane=lane,
+        verdict=judgement.verdict,
+        remark="",
+        judgement=judgement,
+        action=str(records["decide"].facts.get("action")),
+        exported=records["export"].status == "completed",
     )
 
 
-def _changed_since(place: Place, records: dict[StageName, StageRecord]) -> list[str]:
-    """Stages whose configuration is no longer the composed one."""
-    config = read_composed(place.params)
-    return [
-        stage
-        for stage, record in records.items()
-        if record.params_sha256 != sha256_json(select(config, STAGE_PARAMS[stage]))
-    ]
+def _blocked(lane: str, remark: str) -> LaneStatus:
+    return LaneStatus(lane=lane, verdict=Verdict.BLOCKED, remark=remark, judgement=None, action=None, exported=False)
 
 
 def _lanes(workspace: Path) -> list[str]:
     """The lanes of params.yaml; read without Hydra, because only names are needed and it must be quick."""
-    values: Any = yaml.safe_load((workspace / "params.yaml").read_text())
-    return [str(lane) for lane in values["lanes"]]
+    path = workspace / "params.yaml"
+    try:
+        values: Any = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError([Fault(key="params.yaml", problem=f"cannot be read: {error}", has_value=False)]) from error
+    lanes = values.get("lanes") if isinstance(values, dict) else None
+    if not isinstance(lanes, list) or not lanes:
+        raise ConfigError([Fault(key="lanes", problem="must list at least one lane", value=lanes, source=str(path))])
+    return [str(lane) for lane in lanes]
 
 
 def _show(lanes: list[LaneStatus]) -> None:

@@ -18,7 +18,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, ValueType
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
@@ -28,6 +28,8 @@ from interlock.config import plugins
 from interlock.errors import ConfigError, Fault
 
 ROOT = "config"
+# What a broken YAML file can end in; Hydra itself raises ValueError for a wrong defaults list or header.
+_UNREADABLE = (HydraException, OmegaConfBaseException, yaml.YAMLError, OSError, ValueError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -76,8 +78,8 @@ def compose_lane(conf: Path, overrides: Sequence[str] = ()) -> Composition:
         forced = [_forced(text, groups) for text in overrides]
         try:
             tree = compose(ROOT, overrides=forced)
-        except (HydraException, OmegaConfBaseException) as error:
-            raise _refusal(str(error)) from error
+        except _UNREADABLE as error:
+            raise _refusal(error, conf, overrides) from error
     return Composition(_resolved(tree), cache(lambda: _layers(conf, forced)), tuple(overrides), groups)
 
 
@@ -87,14 +89,37 @@ def lane_names(conf: Path) -> tuple[str, ...]:
         return tuple(sorted(GlobalHydra.instance().config_loader().get_group_options("lane")))
 
 
+def group_options(conf: Path) -> dict[str, tuple[str, ...]]:
+    """Option names of every configuration group of `conf/` and of installed lane packages."""
+    with _hydra(conf):
+        return _groups()
+
+
+def enumerates_sweeps(conf: Path, overrides: Sequence[str]) -> bool:
+    """Whether Hydra's basic sweeper is chosen, which runs every value and so has no use for an interval."""
+    with _hydra(conf):
+        loader = GlobalHydra.instance().config_loader()
+        found = loader.compute_defaults_list(ROOT, first_values(overrides), run_mode=RunMode.RUN).defaults
+    return any(item.config_path == "hydra/sweeper/basic" for item in found)
+
+
 def first_values(overrides: Sequence[str]) -> list[str]:
-    """Replace each sweep (`lr=1e-3,3e-4`) by its first value, so that a whole sweep can be checked before it starts."""
+    """Replace each sweep (`lr=1e-3,3e-4`) by its first value, so that a whole sweep can be checked before it starts.
+
+    Leaves out `glob(...)` and `interval(...)`, which have no values before a sweeper expands them.
+    """
     plain = []
     for text in overrides:
-        override = _parse(text)
+        override = parse(text)
+        if override.is_interval_sweep() or override.value_type == ValueType.GLOB_CHOICE_SWEEP:
+            continue
         if override.is_sweep_override():
-            first = next(iter(override.sweep_string_iterator()))
-            text = f"{text.split('=', 1)[0]}={first}"
+            key = text.split("=", 1)[0]
+            first = next(iter(override.sweep_string_iterator()), None)
+            if first is None:
+                fault = Fault(key=key, problem="sweeps over no value at all", value=text.split("=", 1)[1])
+                raise ConfigError([fault], subject="override", hint="give range(START,STOP) with START below STOP")
+            text = f"{key}={first}"
         plain.append(text)
     return plain
 
@@ -124,7 +149,8 @@ def _groups() -> dict[str, tuple[str, ...]]:
     return {name: tuple(repository.get_group_options(name, ObjectType.CONFIG)) for name in sorted(names)}
 
 
-def _parse(text: str) -> Override:
+def parse(text: str) -> Override:
+    """Read one override in Hydra's grammar. Raises ConfigError when it is not one."""
     try:
         return OverridesParser.create().parse_override(text)
     except HydraException as error:
@@ -137,7 +163,7 @@ def _parse(text: str) -> Override:
 
 def _forced(text: str, groups: Mapping[str, Any]) -> str:
     """Let unknown keys through Hydra, so that the contract names every wrong one at once with its nearest name."""
-    override = _parse(text)
+    override = parse(text)
     key = override.key_or_group
     plain = not (override.is_add() or override.is_delete() or override.is_force_add())
     return f"++{text}" if plain and key not in groups and "/" not in key and not key.startswith("hydra.") else text
@@ -148,21 +174,25 @@ def _refuse_unknown_groups(overrides: Sequence[str], groups: Mapping[str, tuple[
         return  # more options may come from there; Hydra itself refuses the unknown ones
     faults = []
     for text in overrides:
-        override = _parse(text)
+        override = parse(text)
         key, value = override.key_or_group, override.value()
-        if key in groups and not override.is_delete() and isinstance(value, str) and value not in groups[key]:
-            faults.append(
-                Fault(
-                    key=key,
-                    problem="there is no such choice",
-                    value=value,
-                    source=f"override {text}",
-                    allowed=groups[key],
-                    nearest=nearest(value, groups[key]),
-                )
-            )
+        one = value is None or isinstance(value, str | int | float)
+        if key in groups and not override.is_delete() and one and value not in groups[key]:
+            faults.append(unknown_choice(key, value, text, groups[key]))
     if faults:
         raise ConfigError(faults)
+
+
+def unknown_choice(group: str, value: object, override: str, options: tuple[str, ...]) -> Fault:
+    """The fault of an override that picks an option its group does not have."""
+    return Fault(
+        key=group,
+        problem="there is no such choice",
+        value=value,
+        source=f"override {override}",
+        allowed=options,
+        nearest=nearest(str(value), options),
+    )
 
 
 def nearest(name: str, names: Sequence[str]) -> str:
@@ -209,13 +239,41 @@ def _holds(layer: Layer, key: str) -> bool:
 def _resolved(tree: DictConfig) -> dict[str, Any]:
     try:
         values = OmegaConf.to_container(tree, resolve=True, throw_on_missing=False)
-    except OmegaConfBaseException as error:
+    except (OmegaConfBaseException, ValueError, RecursionError) as error:
         key = str(getattr(error, "full_key", "") or "configuration")
-        raise ConfigError([Fault(key=key, problem=str(error).splitlines()[0], has_value=False)]) from error
+        raise ConfigError([Fault(key=key, problem=_reason(error)[0], has_value=False)]) from error
     assert isinstance(values, dict)
     return {str(key): value for key, value in values.items() if key != "hydra"}
 
 
-def _refusal(text: str) -> ConfigError:
-    head, *rest = [line for line in text.splitlines() if line.strip()]
-    return ConfigError([Fault(key="conf", problem=head, has_value=False, source="; ".join(rest[:2]))])
+def _refusal(error: BaseException, conf: Path, overrides: Sequence[str]) -> ConfigError:
+    if isinstance(error, yaml.YAMLError | OSError | UnicodeDecodeError):
+        faults = list(_broken_files(conf))
+        if faults:
+            return ConfigError(faults, subject=str(conf), hint="correct the file: UTF-8 text holding one YAML mapping")
+    head, *rest = _reason(error)
+    source = "; ".join(rest[:2]) or f"{conf} with {' '.join(overrides) or 'no overrides'}"
+    return ConfigError([Fault(key="conf", problem=head, has_value=False, source=source)])
+
+
+def _broken_files(conf: Path) -> Iterator[Fault]:
+    """Neither Hydra nor the decoder says which file it was reading."""
+    loader = GlobalHydra.instance().config_loader()
+    folders = [_folder(source) for source in loader.get_sources() if source.provider != "hydra"]
+    for folder in dict.fromkeys([conf, *(folder for folder in folders if folder is not None)]):
+        for file in sorted(folder.rglob("*.yaml")):
+            try:
+                OmegaConf.load(file)
+            except _UNREADABLE as error:
+                problem = f"cannot be read: {' '.join(str(error).split())}"
+                yield Fault(key=str(file), problem=problem, has_value=False)
+
+
+def _reason(error: BaseException | None) -> list[str]:
+    """Lines of the first message in the chain of causes; Hydra sometimes wraps one in an empty error."""
+    while error is not None:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        if lines:
+            return lines
+        error = error.__cause__ or error.__context__
+    return ["cannot be composed"]

@@ -93,18 +93,25 @@ def read_params(path: Path) -> dict[str, Any]:
     """Read `params.yaml`; raises ConfigError naming unknown keys, missing lanes and wrong types."""
     try:
         values = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
-    except (OSError, yaml.YAMLError, OmegaConfBaseException) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, OmegaConfBaseException) as error:
         fault = Fault(key=PARAMS, problem=f"cannot be read: {' '.join(str(error).split())}", has_value=False)
-        raise ConfigError([fault], subject=str(path)) from error
+        hint = "write it as UTF-8 YAML: experiment, lanes, overrides and lane_overrides"
+        raise ConfigError([fault], subject=str(path), hint=hint) from error
     faults = list(_params_faults(values, path))
     if faults or not isinstance(values, dict):
         raise ConfigError(faults, subject=str(path))
-    return {"overrides": {}, "lane_overrides": {}, **{str(key): value for key, value in values.items()}}
+    given = {str(key): value for key, value in values.items() if value is not None}
+    params: dict[str, Any] = {"overrides": {}, "lane_overrides": {}, **given}
+    params["lane_overrides"] = {lane: tree or {} for lane, tree in params["lane_overrides"].items()}
+    return params
 
 
 def _params_faults(values: Any, path: Path) -> Iterator[Fault]:
     if not isinstance(values, dict):
         yield Fault(key=PARAMS, problem="must be a mapping", value=values, allowed=_KEYS)
+        return
+    if not values:
+        yield Fault(key=PARAMS, problem="is empty; it needs at least experiment and lanes", has_value=False)
         return
     for key in values:
         if key not in _KEYS:
@@ -120,9 +127,42 @@ def _params_faults(values: Any, path: Path) -> Iterator[Fault]:
         yield Fault(key="experiment", problem="must name a file of conf/experiment", value=values.get("experiment"))
     lanes, known = values.get("lanes"), lane_names(path.parent / "conf")
     if not isinstance(lanes, list) or not lanes:
-        yield Fault(key="lanes", problem="must list at least one lane", value=lanes, allowed=known)
+        yield Fault(key="lanes", problem="must list at least one lane, as in [NAME]", value=lanes, allowed=known)
+        lanes = []
+    yield from _override_faults("overrides", values.get("overrides"), path)
+    per_lane = values.get("lane_overrides")
+    if not isinstance(per_lane, dict | None):
+        yield _not_a_mapping("lane_overrides", per_lane, path)
+        per_lane = None
+    for lane, tree in (per_lane or {}).items():
+        yield from _override_faults(f"lane_overrides.{lane}", tree, path)
+    yield from _lane_faults(lanes, per_lane or {}, known, path)
+
+
+def _not_a_mapping(key: str, value: Any, path: Path) -> Fault:
+    example = "{lane: {optimizer: {lr: 0.1}}}" if key != "lane_overrides" else "{LANE: {seed: 2}}"
+    return Fault(key=key, problem=f"must be a mapping, as in {example}", value=value, source=str(path))
+
+
+def _override_faults(place: str, tree: Any, path: Path) -> Iterator[Fault]:
+    """`lane` and `experiment` are chosen at the top; here they would turn one lane into another."""
+    if not isinstance(tree, dict | None):
+        yield _not_a_mapping(place, tree, path)
         return
-    for lane in [*lanes, *(values.get("lane_overrides") or {})]:
+    for name, value in (tree or {}).items():
+        key = str(name).lstrip("+~")
+        chosen = {"lane": "lanes", "experiment": "experiment"}.get(key.partition("@")[0])
+        if chosen and not isinstance(value, dict):
+            yield Fault(
+                key=f"{place}.{name}",
+                problem=f"would run another {key} under this one's name; choose it with `{chosen}:` at the top",
+                value=value,
+                source=str(path),
+            )
+
+
+def _lane_faults(lanes: list[Any], per_lane: Mapping[Any, Any], known: tuple[str, ...], path: Path) -> Iterator[Fault]:
+    for lane in [*lanes, *per_lane]:
         if lane not in known:
             yield Fault(
                 key="lanes",
@@ -132,8 +172,8 @@ def _params_faults(values: Any, path: Path) -> Iterator[Fault]:
                 allowed=known,
                 nearest=nearest(str(lane), known),
             )
-    for lane in values.get("lane_overrides") or {}:
-        if lane in known and lane not in lanes:
+    for lane in per_lane:
+        if lanes and lane in known and lane not in lanes:
             yield Fault(
                 key=f"lane_overrides.{lane}",
                 problem="overrides a lane that `lanes` does not run",

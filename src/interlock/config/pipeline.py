@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from interlock.config.freshness import STAMP
 from interlock.config.params import COMPOSED
 from interlock.contracts.experiment import Experiment
 from interlock.contracts.stage import STAGE_INPUTS, STAGE_PARAMS, STAGES, StageName
@@ -20,7 +21,7 @@ from interlock.lanes.spec import LaneSpec, load_object
 from interlock.provenance.closure import import_closure
 from interlock.provenance.environment import LOCK_FILE
 from interlock.provenance.files import write_atomic
-from interlock.stages.code import stage_code
+from interlock.stages.code import dependency_name, stage_code
 
 DVC_FILE = "dvc.yaml"
 _HEADER = "# Rendered by `interlock pipeline render` from conf/ and params.yaml; edit those instead.\n"
@@ -80,17 +81,17 @@ def _compose_stage(workspace: Path, experiments: Mapping[str, Experiment]) -> di
     code = import_closure(roots, source_root=workspace / "src", packages=tuple(packages))
     return {
         "cmd": "python pipelines/compose.py",
-        "deps": sorted({"conf", *_relative(workspace, code)}),
+        "deps": sorted({"conf", *_names(workspace, code)}),
         "params": ["experiment", "lanes", "overrides", "lane_overrides"],
         # Kept while composing, so that a refused configuration leaves the last good files in place.
-        "outs": [{f"{COMPOSED}/{lane}.yaml": {"persist": True}} for lane in experiments],
+        "outs": [{name: {"persist": True}} for name in (*(f"{COMPOSED}/{lane}.yaml" for lane in experiments), STAMP)],
     }
 
 
 def _lane_stage(workspace: Path, lane: str, stage: StageName, spec: LaneSpec, experiment: Experiment) -> dict[str, Any]:
     handed = [f"artifacts/lanes/{lane}/{name}/outputs.json" for name in STAGE_INPUTS[stage]]
     sources = _sources(workspace, spec, experiment) if stage == "prepare" else []
-    code = _relative(workspace, stage_code(stage, spec, workspace))
+    code = _names(workspace, stage_code(stage, spec, workspace))
     return {
         "cmd": f"python pipelines/{stage}.py {lane}",
         "deps": [*handed, *sources, LOCK_FILE, *code],
@@ -100,12 +101,11 @@ def _lane_stage(workspace: Path, lane: str, stage: StageName, spec: LaneSpec, ex
 
 
 def _sources(workspace: Path, spec: LaneSpec, experiment: Experiment) -> list[str]:
-    """What the lane's data is read from; absolute where it lies outside, since a temporary workspace lies elsewhere."""
+    """What the lane's data is read from."""
     paths: list[Path] = load_object(spec.sources)(experiment.lane, workspace) if spec.sources else []
-    inside = [path for path in paths if path.is_relative_to(workspace)]
-    return sorted([*_relative(workspace, tuple(inside)), *(str(path) for path in paths if path not in inside)])
+    return _names(workspace, tuple(paths))
 
 
-def _relative(workspace: Path, files: tuple[Path, ...]) -> list[str]:
-    """Paths inside the project; a plug-in's files belong to the environment, which the lock's digest covers."""
-    return sorted(path.relative_to(workspace).as_posix() for path in files if path.is_relative_to(workspace))
+def _names(workspace: Path, files: tuple[Path, ...]) -> list[str]:
+    """Paths as DVC spells them: relative inside the project, absolute outside (a plug-in's code, outside data)."""
+    return sorted(dependency_name(file, workspace) for file in files)

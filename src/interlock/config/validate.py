@@ -31,7 +31,7 @@ def validate(composition: Composition, *, subject: str) -> Experiment:
     faults = [*_missing(composition), *_cross_faults(composition, spec)]
     try:
         # From JSON text: strict mode then takes lists for tuples, and NaN is seen as what it is.
-        experiment = model.model_validate_json(json.dumps(composition.values))
+        experiment = model.model_validate_json(_as_json(composition.values, subject))
     except ValidationError as error:
         faults += _faults(error, composition, model, skip={fault.key for fault in faults})
     if faults:
@@ -43,6 +43,14 @@ def experiment_model(spec: LaneSpec) -> type[Experiment]:
     """The experiment contract whose `lane` is this lane's body with gates and search space."""
     lane = create_model(f"Lane_{spec.kind}", __base__=(spec.body_model(), LanePolicy))
     return create_model(f"Experiment_{spec.kind}", __base__=Experiment, lane=(lane, ...))
+
+
+def _as_json(values: dict[str, Any], subject: str) -> str:
+    try:
+        return json.dumps(values)
+    except (TypeError, ValueError) as error:
+        fault = Fault(key="configuration", problem=f"holds something JSON cannot: {error}", has_value=False)
+        raise ConfigError([fault], subject=subject, hint="write text, not bytes (YAML's !!binary)") from error
 
 
 def _lane_spec(composition: Composition, subject: str) -> LaneSpec:

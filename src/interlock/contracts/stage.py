@@ -70,7 +70,9 @@ class StageRecord(Contract):
     code_sha256: Sha256
     """Digest of the stage's import closure."""
     lock_sha256: Sha256
-    """Digest of the locked dependencies."""
+    """Digest of the locked dependencies, and of what is installed where that differs."""
+    sources_sha256: Sha256 | None = None
+    """Digest of the files outside the project that prepare read; None where there are none."""
     inputs: dict[str, Sha256]
     """Digest of the `outputs.json` of each upstream stage."""
     artifacts: dict[str, Artifact]

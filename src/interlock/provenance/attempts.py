@@ -168,12 +168,26 @@ def exit_of(error: BaseException) -> Exit:
 
 
 def list_attempts(
-    home: Path, *, lane: str | None = None, stage: StageName | None = None, run_id: str | None = None
+    home: Path,
+    *,
+    lane: str | None = None,
+    stage: StageName | None = None,
+    run_id: str | None = None,
+    skip_damaged: bool = False,
 ) -> tuple[AttemptFiles, ...]:
-    """Attempts with the given lane, stage and run, oldest first. Raises ProvenanceError for a damaged record."""
+    """Attempts with the given lane, stage and run, oldest first.
+
+    Raises ProvenanceError for a damaged record; with `skip_damaged` that attempt is left out.
+    """
     root = home / "state" / "attempts"
     starts = sorted(root.glob(f"{lane or '*'}/{stage or '*'}/*{_START}"), key=lambda path: path.name)
-    found = (_read(path) for path in starts)
+    found = []
+    for path in starts:
+        try:
+            found.append(_read(path))
+        except ProvenanceError:
+            if not skip_damaged:
+                raise
     return tuple(files for files in found if run_id is None or files.start.run_id == run_id)
 
 

@@ -95,7 +95,8 @@ class ChainWriter:
             if shared:
                 fcntl.flock(self._descriptor, fcntl.LOCK_EX)
             self._seq, self._prev, self._end = _last(path, self._descriptor)
-            os.ftruncate(self._descriptor, self._end)
+            if os.fstat(self._descriptor).st_size != self._end:  # cutting off nothing would still change its time
+                os.ftruncate(self._descriptor, self._end)
         except BaseException:
             os.close(self._descriptor)
             raise

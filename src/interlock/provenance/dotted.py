@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 
-def lookup(values: Any, key: str) -> Any:
-    """The value at a dotted key; None where there is none."""
-    for part in key.split("."):
+def lookup(values: Any, key: object) -> Any:
+    """The value at a dotted key; None where there is none, as for a key that YAML read as a number."""
+    for part in str(key).split("."):
         values = values.get(part) if isinstance(values, Mapping) else None
     return values
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from interlock.errors import StageError
+from interlock.provenance.canonical import sha256_json
 
 LOCK_FILE = "requirements.lock"
 REDACTED = "***"
@@ -51,6 +52,12 @@ def lock_drift(workspace: Path) -> tuple[str, ...]:
         if installed.partition("+")[0] != match[2].partition("+")[0]:
             found.append(f"{match[1]}: locked {match[2]}, installed {installed or 'not at all'}")
     return tuple(found)
+
+
+def environment_digest(workspace: Path) -> str:
+    """The lock's digest; where installed packages differ from it, a digest over both: it is another run then."""
+    drift = lock_drift(workspace)
+    return sha256_json({"lock": lock_digest(workspace), "drift": drift}) if drift else lock_digest(workspace)
 
 
 def environment() -> dict[str, str]:

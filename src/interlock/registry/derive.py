@@ -10,12 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from interlock.contracts.card import RunCard
-from interlock.errors import RegistryError
+from interlock.contracts.decision import Decision
+from interlock.contracts.verdict import Judgement
+from interlock.errors import ProvenanceError, RegistryError
 from interlock.provenance.canonical import sha256_json
 from interlock.registry import index
 from interlock.registry.archive import read_card
-from interlock.registry.events import Proposal, append_new
+from interlock.registry.events import Proposal, append_new, read_events
 from interlock.registry.layout import CARD, run_folder
 
 JUDGEMENTS, JUDGEMENT = "judgements", "judgement.json"
@@ -24,6 +28,9 @@ WHEN = "when.json"
 """`{"at": ..., "source": ...}` beside a judgement or a decision: when it was made, which orders them, and by whom."""
 PIPELINE, BY_HAND = "pipeline", "command"
 """Sources: the stage `judge`, or `interlock judge`."""
+
+
+_RESTORE = "it was changed after it was written; restore the file from a backup"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,9 +44,14 @@ class Rebuilt:
 
 
 def rebuild(home: Path) -> Rebuilt:
-    """Complete the event log from the archive and fold the index anew. Raises RegistryError for a damaged card."""
+    """Complete the event log from the archive and fold the index anew.
+
+    Raises RegistryError for a damaged card, judgement or decision, ProvenanceError for one that is not what the log
+    recorded.
+    """
     runs = archived_runs(home)
     proposals = [proposal for run_id in runs for proposal in all_proposals(home, run_id)]
+    _refuse_edited(home, runs)
     added = append_new(home, proposals, once=True)
     index.refold(home)
     return Rebuilt(runs=len(runs), events_added=len(added))
@@ -79,19 +91,22 @@ def statements(home: Path, run_id: str, kind: str) -> list[Path]:
 def statement_proposal(run_id: str, folder: Path, main: str, *, source: str | None = None) -> Proposal:
     """That the run was judged, or decided upon; by whom it was first made unless `source` says otherwise.
 
-    Raises RegistryError for a file that does not say what it must.
+    Raises RegistryError for a file that does not hold together, ProvenanceError for one that left its folder's name.
     """
     path = folder / main
-    keys = ("judgement_id", "verdict") if main == JUDGEMENT else ("judgement_id", "decision_id", "action")
-    values = _read_json(path)
-    if missing := [key for key in (*keys, "run_id") if not isinstance(values.get(key), str)]:
-        raise RegistryError("it does not name what it must", path=path, value=missing, hint="restore the file")
-    if values["run_id"] != run_id:
-        raise RegistryError("it belongs to another run", path=path, value=values["run_id"], hint="restore the file")
-    body = {key: values[key] for key in keys} | {"sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
-    if main == JUDGEMENT:
-        body["source"] = source or _when(folder).get("source", PIPELINE)
-    return Proposal(kind="judged" if main == JUDGEMENT else "decided", subject=run_id, body=body)
+    found = _statement(path)
+    if found.run_id != run_id:
+        raise RegistryError("it belongs to another run", path=path, value=found.run_id, hint=_RESTORE)
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    identity = found.judgement_id if isinstance(found, Judgement) else found.decision_id
+    if folder.name not in (identity, f"{identity}-{sha256[:8]}"):
+        raise ProvenanceError("it is not what its folder is named after", path=path, value=identity, hint=_RESTORE)
+    body = {"judgement_id": found.judgement_id, "lane": found.lane, "sha256": sha256}
+    if isinstance(found, Decision):
+        body |= {"decision_id": found.decision_id, "action": found.action.value}
+        return Proposal(kind="decided", subject=run_id, body=body)
+    body |= {"verdict": found.verdict.value, "source": source or _when(folder).get("source", PIPELINE)}
+    return Proposal(kind="judged", subject=run_id, body=body)
 
 
 def made_at(folder: Path) -> str:
@@ -101,6 +116,34 @@ def made_at(folder: Path) -> str:
 
 def _when(folder: Path) -> dict[str, Any]:
     return _read_json(folder / WHEN) if (folder / WHEN).is_file() else {}
+
+
+def _statement(path: Path) -> Judgement | Decision:
+    """Read a judgement or a decision; the contracts refuse a verdict that does not follow from the rows."""
+    contract: type[Judgement] | type[Decision] = Judgement if path.name == JUDGEMENT else Decision
+    try:
+        return contract.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise RegistryError(f"cannot be read: {error}", path=path, hint=_RESTORE) from error
+    except ValidationError as error:
+        what = f"the {contract.__name__.lower()} is not valid: {error.errors()[0]['msg']}"
+        raise RegistryError(what, path=path, hint=_RESTORE) from error
+
+
+def _refuse_edited(home: Path, runs: Iterable[str]) -> None:
+    """Compare archived statements with the log. One named by its id alone came first, so the log has its digest."""
+    known: dict[tuple[str, str], set[Any]] = {}
+    for event, _ in read_events(home):
+        identity = event.body.get("decision_id" if event.kind == "decided" else "judgement_id")
+        known.setdefault((event.subject, str(identity)), set()).add(event.body.get("sha256"))
+    for run_id in runs:
+        for kind, main in ((JUDGEMENTS, JUDGEMENT), (DECISIONS, DECISION)):
+            for folder in statements(home, run_id, kind):
+                digests = known.get((run_id, folder.name))
+                if digests and hashlib.sha256((folder / main).read_bytes()).hexdigest() not in digests:
+                    raise ProvenanceError(
+                        "it differs from what the event log recorded", path=folder / main, hint=_RESTORE
+                    )
 
 
 def _run_body(card: RunCard, card_sha256: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from pydantic import Field, JsonValue, ValidationError
 
 from interlock.contracts.base import Contract
 from interlock.errors import RegistryError
-from interlock.provenance.canonical import plain, sha256_json
+from interlock.provenance.canonical import canonical_json, plain, sha256_json
 from interlock.provenance.chain import ChainWriter, read_chain
 from interlock.provenance.environment import host_name
 
@@ -59,10 +59,12 @@ def _slot(event: Event | Proposal) -> tuple[str, str, str]:
     """What an event tells the present state of: a run's judgement in its pipeline or by hand, a judgement's decision.
 
     The pipeline's judgement is compared with its own last one, so that a judgement made by hand stays the newest
-    until the pipeline judges anew.
+    until the pipeline judges anew. Lanes that differ in their gates alone share a run, and each has its own judgement:
+    were they compared with each other, every sync would find both of them new.
     """
-    detail = {"judged": "source", "decided": "judgement_id"}.get(event.kind, "")
-    return event.kind, event.subject, str(event.body.get(detail, ""))
+    detail = {"judged": "source", "decided": "judgement_id"}.get(event.kind)
+    told = (event.body.get(detail), event.body.get("lane")) if detail else ()
+    return event.kind, event.subject, canonical_json(told)
 
 
 def events_path(home: Path) -> Path:

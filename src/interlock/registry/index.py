@@ -1,7 +1,8 @@
 """The index, `<home>/registry/models.db`: what the events say, in a form that can be asked.
 
 A pure fold over the event log. Every refresh takes in the events that came since; when the log is not the one that was
-folded (restored, replaced), everything is folded anew, in the same transaction. Losing the file loses nothing.
+folded (restored, replaced), everything is folded anew, in the same transaction. Losing the file loses nothing. A log
+whose file changed in any way is verified from its first line before anything is answered from it.
 """
 
 import contextlib
@@ -14,12 +15,14 @@ from typing import Any
 
 from interlock.errors import RegistryError
 from interlock.provenance.canonical import canonical_json
-from interlock.provenance.chain import GENESIS, head
+from interlock.provenance.chain import GENESIS
 from interlock.registry.events import Event, events_path, read_events
 from interlock.registry.migrations import MIGRATIONS
 
 BUSY_TIMEOUT_S = 30.0
 _TABLES = ("models", "stage_history", "runs", "decisions", "folded")
+_LOG_TABLE = "verified"
+"""About the log's file, not about its events: another copy of the same log is folded to the same `_TABLES`."""
 
 
 def index_path(home: Path) -> Path:
@@ -65,7 +68,8 @@ def rows(home: Path) -> dict[str, list[tuple[Any, ...]]]:
 
 def _catch_up(home: Path, database: sqlite3.Connection) -> None:
     seq, digest = database.execute("SELECT seq, sha256 FROM folded").fetchone() or (0, GENESIS)
-    if (seq, digest) == head(events_path(home)):
+    size_and_time = _size_and_time(events_path(home))  # before reading: what is written meanwhile is read next time
+    if size_and_time == database.execute(f"SELECT size_bytes, mtime_ns FROM {_LOG_TABLE}").fetchone():
         return
     events = read_events(home)
     if seq > len(events) or (seq > 0 and events[seq - 1][1] != digest):
@@ -75,6 +79,16 @@ def _catch_up(home: Path, database: sqlite3.Connection) -> None:
         _FOLD[event.kind](database, event, number)
     if events:
         database.execute("INSERT OR REPLACE INTO folded VALUES (1, ?, ?)", (len(events), events[-1][1]))
+    database.execute(f"INSERT OR REPLACE INTO {_LOG_TABLE} VALUES (1, ?, ?)", size_and_time)
+
+
+def _size_and_time(path: Path) -> tuple[int, int]:
+    """Size (bytes) and time of the last change (ns); zeros without a file."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return 0, 0
+    return status.st_size, status.st_mtime_ns
 
 
 def _run_archived(database: sqlite3.Connection, event: Event, number: int) -> None:
@@ -156,7 +170,7 @@ def _migrate(database: sqlite3.Connection) -> None:
 
 def _clear(database: sqlite3.Connection) -> None:
     """Drop everything and make it again; dropping passes by the triggers that keep rows from being deleted."""
-    for table in (*_TABLES, "migrations"):
+    for table in (*_TABLES, _LOG_TABLE, "migrations"):
         database.execute(f"DROP TABLE IF EXISTS {table}")
     _migrate(database)
 

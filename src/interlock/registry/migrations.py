@@ -59,5 +59,16 @@ MIGRATIONS: tuple[tuple[int, str, tuple[str, ...]], ...] = (
             "CREATE TABLE folded (one INTEGER PRIMARY KEY CHECK (one = 1), seq INTEGER NOT NULL, sha256 TEXT NOT NULL)",
         ),
     ),
+    (
+        2,
+        "the log's file as it was last verified",
+        (
+            """CREATE TABLE verified (
+                one INTEGER PRIMARY KEY CHECK (one = 1),
+                size_bytes INTEGER NOT NULL,
+                mtime_ns INTEGER NOT NULL
+            )""",
+        ),
+    ),
 )
 """`(number, name, statements)`, in order."""

@@ -79,7 +79,7 @@ class RunView(Contract):
     decisions: tuple[StatementRow, ...]
     """Oldest first."""
     attempts: tuple[AttemptRow, ...]
-    """Executions recorded on this machine's home, oldest first."""
+    """Executions recorded on this machine's home, oldest first; a damaged record is left out."""
     path: str
     """Its folder, relative to the home."""
 
@@ -142,7 +142,7 @@ def list_runs(home: Path) -> tuple[RunRow, ...]:
     _restore(home)
     found = {row.run_id: row for row in _indexed_runs(home)}
     begun: dict[str, list[AttemptFiles]] = {}
-    for files in list_attempts(home):
+    for files in list_attempts(home, skip_damaged=True):
         if files.start.run_id and files.start.run_id not in found:
             begun.setdefault(files.start.run_id, []).append(files)
     rows = [*found.values(), *(_unfinished(run_id, files) for run_id, files in begun.items())]
@@ -165,7 +165,8 @@ def show_run(home: Path, text: str) -> RunView:
         judgements=_statements(home, row.run_id, JUDGEMENTS),
         decisions=_statements(home, row.run_id, DECISIONS),
         attempts=tuple(
-            AttemptRow(start=found.start, end=found.end) for found in list_attempts(home, run_id=row.run_id)
+            AttemptRow(start=found.start, end=found.end)
+            for found in list_attempts(home, run_id=row.run_id, skip_damaged=True)
         ),
         path=f"runs/{row.run_id}",
     )

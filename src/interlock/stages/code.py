@@ -20,5 +20,10 @@ def stage_code(stage: StageName, spec: LaneSpec, workspace: Path) -> tuple[Path,
     return import_closure(roots, source_root=workspace / "src", packages=tuple(packages))
 
 
+def dependency_name(file: Path, workspace: Path) -> str:
+    """Relative inside the project; absolute outside, since a temporary workspace lies elsewhere."""
+    return file.relative_to(workspace).as_posix() if file.is_relative_to(workspace) else str(file)
+
+
 def _module(dotted: str) -> str:
     return dotted.partition(":")[0]

@@ -9,8 +9,8 @@ import yaml
 from interlock.contracts.stage import StageName
 from interlock.errors import StageError
 from interlock.lanes.catalog import find_lane
-from interlock.stages.code import stage_code
-from interlock.stages.frame import Place, read_composed
+from interlock.stages.code import dependency_name, stage_code
+from interlock.stages.place import Place, read_composed
 
 DVC_FILE = "dvc.yaml"
 
@@ -21,8 +21,8 @@ def require_declared_code(stage: StageName, place: Place) -> None:
     document = yaml.load(path.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     declared = set(document.get("stages", {}).get(name, {}).get("deps", []))
     spec = find_lane(str(read_composed(place.params).get("lane", {}).get("kind")))
-    inside = [file for file in stage_code(stage, spec, place.workspace) if file.is_relative_to(place.workspace)]
-    unknown = sorted({file.relative_to(place.workspace).as_posix() for file in inside} - declared)
+    files = stage_code(stage, spec, place.workspace)
+    unknown = sorted({dependency_name(file, place.workspace) for file in files} - declared)
     if unknown:
         raise StageError(
             f"the code imports files that are not its dependencies: {', '.join(unknown)}", path=DVC_FILE, key=name,

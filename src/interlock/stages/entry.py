@@ -11,7 +11,7 @@ from types import FrameType
 from interlock.contracts.stage import StageName
 from interlock.errors import ExitCode, InterlockError
 from interlock.stages.declared import require_declared_code
-from interlock.stages.frame import Place
+from interlock.stages.place import Place
 from interlock.stages.progress import terminal_progress
 
 
@@ -31,7 +31,7 @@ def stage_main(stage: StageName, run: Callable[..., object], *, workspace: Path)
 
 def guarded(action: Callable[[], object]) -> int:
     """Run `action`, print errors as sentences, and return the exit code. SIGTERM counts as an interruption."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, interrupt)
     try:
         action()
     except InterlockError as error:
@@ -41,16 +41,18 @@ def guarded(action: Callable[[], object]) -> int:
         print("interrupted: finished stages are kept, the next run resumes", file=sys.stderr)
         return ExitCode.INTERRUPTED
     except OSError as error:
-        print(f"ERROR: {_explained(error)}", file=sys.stderr)
+        print(f"ERROR: {explained(error)}", file=sys.stderr)
         return ExitCode.ERROR
     return ExitCode.PASS
 
 
-def _interrupt(number: int, frame: FrameType | None) -> None:
+def interrupt(number: int, frame: FrameType | None) -> None:
+    """Signal handler: end as Ctrl-C does, so that states are saved and attempts closed."""
     raise KeyboardInterrupt
 
 
-def _explained(error: OSError) -> str:
+def explained(error: OSError) -> str:
+    """One sentence with the file's name and the way out."""
     where = error.filename or "a file"
     name = os.strerror(error.errno) if error.errno else str(error)
     hint = "free space or make the folder writable, then run again; nothing half-written is used"

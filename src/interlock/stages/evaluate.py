@@ -7,8 +7,9 @@ from interlock.contracts.stage import StageRecord
 from interlock.lanes.spec import Progress, StageOutcome
 from interlock.provenance.files import write_atomic
 from interlock.reports.evaluation import evaluation_markdown
-from interlock.stages.frame import Frame, Place, run_of_train, run_stage
+from interlock.stages.frame import Frame, run_of_train, run_stage
 from interlock.stages.lane_work import lane_work
+from interlock.stages.place import Place
 from interlock.stages.verdicts import read_measured
 
 REPORT = "eval_report.md"

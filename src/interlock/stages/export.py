@@ -4,8 +4,9 @@ from interlock.contracts.stage import StageRecord
 from interlock.contracts.verdict import Verdict
 from interlock.gates.judgement import before_export, kpi_passed
 from interlock.lanes.spec import Progress, StageOutcome
-from interlock.stages.frame import Frame, Place, run_of_train, run_stage
+from interlock.stages.frame import Frame, run_of_train, run_stage
 from interlock.stages.lane_work import lane_work
+from interlock.stages.place import Place
 from interlock.stages.verdicts import read_gates, read_measured
 
 

@@ -17,46 +17,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import yaml
-from pydantic import ValidationError
-
 from interlock.contracts.stage import STAGE_INPUTS, STAGE_PARAMS, Observations, StageName, StageRecord
-from interlock.errors import StageError
 from interlock.lanes.catalog import find_lane
 from interlock.lanes.spec import LaneSpec, Progress, StageOutcome
 from interlock.provenance import attempts
-from interlock.provenance.canonical import sha256_json
-from interlock.provenance.closure import code_digest
-from interlock.provenance.digest import describe_files, files_under, sha256_file, verify_files
+from interlock.provenance.digest import describe_files, files_under, sha256_file
 from interlock.provenance.dotted import select
-from interlock.provenance.environment import environment, git_state, host_name, lock_digest
+from interlock.provenance.environment import environment, git_state, host_name, lock_drift
 from interlock.provenance.files import write_json
 from interlock.provenance.workspace import interlock_home, require_workspace_code
-from interlock.stages.code import stage_code
-
-RECORD = "record.json"
-OUTPUTS = "outputs.json"
-OBSERVATIONS = "observations.json"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Place:
-    """Where a lane runs."""
-
-    workspace: Path
-    """Root of the project: code, conf, relative data paths."""
-    folder: Path
-    """Folder of the lane; each stage has a folder of its own below it."""
-    params: Path
-    """The composed configuration, `params/<lane>.yaml`."""
-    lane: str
-    """Name of the lane."""
-
-    @classmethod
-    def of_workspace(cls, workspace: Path, lane: str) -> "Place":
-        """The place where DVC runs a lane."""
-        folder = workspace / "artifacts" / "lanes" / lane
-        return cls(workspace=workspace, folder=folder, params=workspace / "params" / f"{lane}.yaml", lane=lane)
+from interlock.stages.current import StageKey, stage_key
+from interlock.stages.place import OBSERVATIONS, OUTPUTS, RECORD, Place, load_record, read_composed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,8 +48,8 @@ class Frame:
     inputs: Mapping[StageName, Path]
     records: Mapping[StageName, StageRecord]
     run_id: str | None
-    code_sha256: str
-    lock_sha256: str
+    key: StageKey
+    """Digests of configuration, code, environment and sources."""
     state: Path
     progress: Progress
 
@@ -94,7 +65,8 @@ def run_stage(stage: StageName, place: Place, work: Work, *, progress: Progress,
     spec = find_lane(str(config.get("lane", {}).get("kind")))
     home, folder = interlock_home(place.workspace), place.folder / stage
     records = {name: load_record(place.folder / name, verify=True) for name in STAGE_INPUTS[stage]}
-    files = stage_code(stage, spec, place.workspace)
+    if drift := lock_drift(place.workspace):
+        progress.message(f"the environment differs from the lock, so the run gets an id of its own: {'; '.join(drift)}")
     draft = Frame(
         place=place,
         spec=spec,
@@ -106,19 +78,17 @@ def run_stage(stage: StageName, place: Place, work: Work, *, progress: Progress,
         inputs={name: place.folder / name for name in records},
         records=records,
         run_id=None,
-        code_sha256=code_digest(files, place.workspace),
-        lock_sha256=lock_digest(place.workspace),
+        key=stage_key(stage, place, spec, config),
         state=home / "state",
         progress=progress,
     )
     run_id = identify(draft)
     state = attempts.state_folder(home, run_id) if run_id else home / "state" / "shared"
     frame = Frame(**{**vars(draft), "run_id": run_id, "state": state})
-    params_sha256 = sha256_json(frame.params)
     with (
-        attempts.run_lock(home, str(folder.resolve())),
-        attempts.run_lock(home, run_id or str(folder.resolve()) + "/shared"),
-        attempts.attempt(home, lane=place.lane, stage=stage, run_id=run_id, params_sha256=params_sha256) as attempt,
+        attempts.run_lock(home, str(folder.resolve()), wait_s=place.wait_s),
+        attempts.run_lock(home, run_id or f"{folder.resolve()}/shared", wait_s=place.wait_s),
+        attempts.attempt(home, lane=place.lane, stage=stage, run_id=run_id, params_sha256=frame.key.params_sha256) as attempt,
     ):
         record = _execute(frame, work, attempt.id)
         if run_id:
@@ -153,10 +123,11 @@ def _execute(frame: Frame, work: Work, attempt: str) -> StageRecord:
         status=outcome.status,
         reason=outcome.reason,
         run_id=frame.run_id,
-        params_sha256=sha256_json(frame.params),
+        params_sha256=frame.key.params_sha256,
         params=dict(frame.params),
-        code_sha256=frame.code_sha256,
-        lock_sha256=frame.lock_sha256,
+        code_sha256=frame.key.code_sha256,
+        lock_sha256=frame.key.lock_sha256,
+        sources_sha256=frame.key.sources_sha256,
         inputs={name: sha256_file(path / OUTPUTS) for name, path in frame.inputs.items()},
         artifacts=describe_files(frame.folder, set(names) - set(volatile)),
         volatile=volatile,
@@ -181,33 +152,3 @@ def _empty(folder: Path) -> None:
 def run_of_train(frame: Frame) -> str | None:
     """The run id that train gave; later stages read it and never compute it."""
     return frame.records["train"].run_id
-
-
-def load_record(folder: Path, *, verify: bool = False) -> StageRecord:
-    """Read a finished stage's record; with `verify` also compare every file. Raises StageError, ProvenanceError."""
-    path = folder / RECORD
-    if not path.is_file():
-        raise StageError("this stage has not finished: it has no record", path=path, hint="run the pipeline: dvc repro")
-    try:
-        record = StageRecord.model_validate_json(path.read_text())
-    except ValidationError as error:
-        raise StageError(
-            f"the record is not valid: {error.errors()[0]['msg']}", path=path, hint=f"delete {folder} and run dvc repro"
-        ) from error
-    if verify:
-        verify_files(folder, record.artifacts)
-    return record
-
-
-def read_composed(path: Path) -> dict[str, Any]:
-    """Read `params/<lane>.yaml`. Raises StageError when it is missing or not a mapping."""
-    try:
-        # Safe although YAML 1.1 reads `1e-4` as text: the compose stage writes floats in one spelling.
-        values = yaml.load(path.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except (OSError, yaml.YAMLError) as error:
-        raise StageError(
-            f"the composed configuration cannot be read: {error}", path=path, hint="run interlock compose"
-        ) from error
-    if not isinstance(values, dict):
-        raise StageError("the composed configuration is not a mapping", path=path, hint="run interlock compose")
-    return values

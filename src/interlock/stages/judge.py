@@ -4,7 +4,8 @@ from interlock.contracts.stage import StageRecord
 from interlock.lanes.spec import Progress, StageOutcome
 from interlock.provenance.files import write_atomic, write_json
 from interlock.reports.verdicts import verdict_markdown
-from interlock.stages.frame import Frame, Place, run_of_train, run_stage
+from interlock.stages.frame import Frame, run_of_train, run_stage
+from interlock.stages.place import Place
 from interlock.stages.verdicts import read_gates, read_measured
 
 JUDGEMENT = "judgement.json"

@@ -23,7 +23,7 @@ def lane_work(frame: Frame) -> StageOutcome:
         records=frame.records,
         state=frame.state,
         run_id=frame.run_id,
-        evaluator_sha256=frame.code_sha256,
+        evaluator_sha256=frame.key.code_sha256,
         compute_hours_max=float(frame.ceilings.get("compute_hours_max", float("inf"))),
         progress=frame.progress,
     )

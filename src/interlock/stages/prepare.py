@@ -2,8 +2,9 @@
 
 from interlock.contracts.stage import StageRecord
 from interlock.lanes.spec import Progress
-from interlock.stages.frame import Place, run_stage
+from interlock.stages.frame import run_stage
 from interlock.stages.lane_work import lane_work
+from interlock.stages.place import Place
 
 
 def run(place: Place, *, progress: Progress) -> StageRecord:

@@ -7,22 +7,22 @@ prepared data is shared by all jobs with the same data configuration.
 import os
 from pathlib import Path
 
-from interlock.contracts.stage import STAGE_INPUTS, STAGE_PARAMS, STAGES, StageName
-from interlock.errors import InterlockError
+from interlock.contracts.stage import STAGES, StageName
 from interlock.lanes.catalog import find_lane
 from interlock.lanes.spec import Progress
+from interlock.provenance.attempts import run_lock
 from interlock.provenance.canonical import sha256_json
-from interlock.provenance.closure import code_digest
-from interlock.provenance.digest import files_under, sha256_file
-from interlock.provenance.dotted import select
-from interlock.provenance.environment import lock_digest
+from interlock.provenance.digest import files_under
 from interlock.provenance.files import copy_atomic, write_atomic
 from interlock.provenance.workspace import interlock_home
 from interlock.stages import decide, evaluate, export, judge, prepare, train
-from interlock.stages.code import stage_code
-from interlock.stages.frame import OUTPUTS, RECORD, Place, load_record, read_composed
+from interlock.stages.current import stage_key, why_not_current
+from interlock.stages.place import RECORD, Place, read_composed
 
-_RUN = {
+WAIT_S = 24 * 3600.0
+"""How long a job waits for another one that works on the same thing."""
+
+_STAGES = {
     "prepare": prepare.run,
     "train": train.run,
     "evaluate": evaluate.run,
@@ -38,61 +38,50 @@ def work_place(workspace: Path, *, lane: str, composed: str) -> Place:
     params = folder / "params.yaml"
     if not params.is_file() or params.read_text() != composed:
         write_atomic(params, composed)
-    return Place(workspace=workspace, folder=folder, params=params, lane=lane)
+    return Place(workspace=workspace, folder=folder, params=params, lane=lane, wait_s=WAIT_S)
 
 
 def run_lane(place: Place, *, progress: Progress) -> None:
-    """Run every stage that is not current, in order. Raises the first stage's error; the next call resumes there."""
-    _share_prepared(place)
-    for stage in STAGES:
-        if is_current(stage, place):
-            progress.message(f"{stage}: unchanged")
-            continue
-        progress.message(f"{stage}: running")
-        _RUN[stage](place, progress=progress)
+    """Run every stage that is not current, in order. Raises the first stage's error; the next call resumes there.
+
+    Waits for another process that runs the same configuration, and then finds its stages finished.
+    """
+    home = interlock_home(place.workspace)
+    with run_lock(home, f"run-{place.folder.name}", wait_s=WAIT_S):
+        shared = _share_prepared(place, home)
+        with run_lock(home, f"prepared-{shared.name}", wait_s=WAIT_S):
+            _take_over(Place.of_workspace(place.workspace, place.lane), place)
+            _run("prepare", place, progress)
+        for stage in STAGES[1:]:
+            _run(stage, place, progress)
 
 
-def is_current(stage: StageName, place: Place) -> bool:
-    """Whether the stage's record fits its configuration, code, lock and inputs, and its files are untouched."""
-    try:
-        record = load_record(place.folder / stage, verify=True)
-        inputs = {name: sha256_file(place.folder / name / OUTPUTS) for name in STAGE_INPUTS[stage]}
-    except (InterlockError, OSError):
-        return False
-    key = (record.params_sha256, record.code_sha256, record.lock_sha256)
-    return record.inputs == inputs and key == _key(stage, place)
+def _run(stage: StageName, place: Place, progress: Progress) -> None:
+    current = not why_not_current(stage, place)
+    progress.message(f"{stage}: {'unchanged' if current else 'running'}")
+    if not current:
+        _STAGES[stage](place, progress=progress)
 
 
-def _key(stage: StageName, place: Place) -> tuple[str, str, str]:
+def _share_prepared(place: Place, home: Path) -> Path:
+    """Let `prepare` be a link to a folder that all jobs with the same data configuration share; returns the folder."""
     config = read_composed(place.params)
-    files = stage_code(stage, find_lane(config["lane"]["kind"]), place.workspace)
-    return (
-        sha256_json(select(config, STAGE_PARAMS[stage])),
-        code_digest(files, place.workspace),
-        lock_digest(place.workspace),
-    )
-
-
-def _take_over(made: Path, shared: Path, key: tuple[str, str, str]) -> None:
-    """Copy what DVC has prepared already, if it is the same; the record last, so that a broken copy is not believed."""
-    try:
-        record = load_record(made, verify=True)
-    except InterlockError:
-        return
-    if (record.params_sha256, record.code_sha256, record.lock_sha256) == key:
-        for name in sorted(files_under(made), key=lambda name: name == RECORD):
-            copy_atomic(made / name, shared / name)
-
-
-def _share_prepared(place: Place) -> None:
-    """Let `prepare` be a link to a folder that all jobs with the same data configuration share."""
-    link, key = place.folder / "prepare", _key("prepare", place)
-    shared = interlock_home(place.workspace) / "work" / "prepared" / sha256_json(key)[:16]
+    key = stage_key("prepare", place, find_lane(config["lane"]["kind"]), config)
+    link, shared = place.folder / "prepare", home / "work" / "prepared" / sha256_json(vars(key))[:16]
     shared.mkdir(parents=True, exist_ok=True)
-    if not (shared / RECORD).is_file():
-        _take_over(Place.of_workspace(place.workspace, place.lane).folder / "prepare", shared, key)
     target = os.path.relpath(shared, link.parent)
-    if link.is_symlink() and os.readlink(link) == target:
+    if link.is_symlink() and os.readlink(link) != target:
+        link.unlink()
+    if not link.is_symlink():
+        link.symlink_to(target)
+    return shared
+
+
+def _take_over(dvc: Place, place: Place) -> None:
+    """Copy what DVC has prepared already, if it is the same; the record last, so that a broken copy is not believed."""
+    same = Place(workspace=place.workspace, folder=dvc.folder, params=place.params, lane=place.lane)
+    made, ours = dvc.folder / "prepare", place.folder / "prepare"
+    if (ours / RECORD).is_file() or why_not_current("prepare", same):
         return
-    link.unlink(missing_ok=True)
-    link.symlink_to(target)
+    for name in sorted(files_under(made), key=lambda name: name == RECORD):
+        copy_atomic(made / name, ours / name)

@@ -34,7 +34,7 @@ from interlock.registry.derive import (
 )
 from interlock.registry.events import Proposal, events_path
 from interlock.registry.layout import FinishedRun, StageFiles, safe_name
-from interlock.stages.frame import OBSERVATIONS, OUTPUTS, RECORD
+from interlock.stages.place import OBSERVATIONS, OUTPUTS, RECORD
 
 LOCK_WAIT_S = 120.0
 """How long to wait for another sync of the same run."""
@@ -73,16 +73,19 @@ class SyncReport:
 
 
 def sync(workspace: Path, home: Path) -> SyncReport:
-    """Archive every lane of the workspace, those of `interlock run` included."""
-    lost_log = not events_path(home).exists()
-    lanes, problems = [], {}
-    for folder in _lane_folders(workspace, home):
+    """Archive every lane that DVC keeps for the workspace; `interlock run` archives its own when it ends."""
+    lanes: list[LaneSync] = []
+    problems: dict[str, InterlockError] = {}
+    if not events_path(home).exists() and (home / "runs").is_dir():
+        try:
+            rebuild(home)  # first, so that what the archive holds comes before what is news
+        except InterlockError as error:
+            problems[_shown(home / "runs", workspace)] = error
+    for folder in _lane_folders(workspace):
         try:
             lanes.append(sync_lane(folder, workspace=workspace, home=home))
         except InterlockError as error:
             problems[_shown(folder, workspace)] = error
-    if lost_log and (home / "runs").is_dir():
-        rebuild(home)  # runs of other workspaces are in the archive, too
     return SyncReport(lanes=tuple(lanes), problems=problems)
 
 
@@ -182,7 +185,7 @@ def _model_files(record: StageRecord) -> tuple[str, ...]:
 
 def _archive_attempts(home: Path, run: FinishedRun) -> None:
     """Keep what is known of executions: from this home's records, and from the stages, which other machines made."""
-    for files in list_attempts(home, lane=run.lane, run_id=run.run_id):
+    for files in list_attempts(home, lane=run.lane, run_id=run.run_id, skip_damaged=True):
         texts = {"start.json": pretty_json(files.start)}
         if isinstance(files.end, AttemptEnd):
             texts["end.json"] = pretty_json(files.end)
@@ -247,10 +250,9 @@ def _measurement_texts(run: FinishedRun) -> dict[str, str]:
     return texts
 
 
-def _lane_folders(workspace: Path, home: Path) -> list[Path]:
-    """Folders that DVC fills, then those of `interlock run`."""
-    lanes, work = workspace / "artifacts" / "lanes", home / "work"
-    folders = [*sorted(lanes.glob("*")), *sorted(work.glob("*"))]
+def _lane_folders(workspace: Path) -> list[Path]:
+    """Folders that DVC fills. Those of `interlock run` are judged by other gates, so they never speak here."""
+    folders = sorted((workspace / "artifacts" / "lanes").glob("*"))
     return [folder for folder in folders if any((folder / stage / RECORD).is_file() for stage in STAGES)]
 
 

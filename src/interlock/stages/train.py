@@ -5,8 +5,9 @@ from interlock.contracts.stage import StageRecord
 from interlock.errors import StageError
 from interlock.lanes.spec import Progress
 from interlock.provenance.identity import run_id
-from interlock.stages.frame import Frame, Place, run_stage
+from interlock.stages.frame import Frame, run_stage
 from interlock.stages.lane_work import lane_work
+from interlock.stages.place import Place
 
 
 def run(place: Place, *, progress: Progress) -> StageRecord:
@@ -29,6 +30,6 @@ def identify(frame: Frame) -> str:
         hardware=frame.params["hardware"],
         dataset_sha256=dataset,
         input_digests={},
-        code_sha256=frame.code_sha256,
-        lock_sha256=frame.lock_sha256,
+        code_sha256=frame.key.code_sha256,
+        lock_sha256=frame.key.lock_sha256,
     )

@@ -21,6 +21,7 @@ from interlock.config.validate import validate
 from interlock.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[3]
+TOP = "experiment: default\nlanes: [toy]\n"
 
 
 @pytest.fixture
@@ -44,6 +45,18 @@ def workspace(tmp_path):
         ),
         ("- 1\n", "params.yaml", "must be a mapping"),
         ("a: [\n", "params.yaml", "cannot be read"),
+        ("", "params.yaml", "is empty"),
+        ("3\n", "params.yaml", "cannot be read"),
+        ("experiment: default\nlanes: toy\n", "lanes", "at least one lane"),
+        (f"{TOP}overrides: [1]\n", "overrides", "must be a mapping"),
+        (f"{TOP}overrides: seed=1\n", "overrides", "must be a mapping"),
+        (f"{TOP}lane_overrides: [toy]\n", "lane_overrides", "must be a mapping"),
+        (f"{TOP}lane_overrides: {{toy: 3}}\n", "lane_overrides.toy", "must be a mapping"),
+        (f"{TOP}overrides: {{seed: 3, lane: query_tower}}\n", "overrides.lane", "another lane"),
+        (f"{TOP}overrides: {{lane: [query_tower]}}\n", "overrides.lane", "another lane"),
+        (f"{TOP}overrides: {{++lane: query_tower}}\n", "overrides.++lane", "another lane"),
+        (f"{TOP}overrides: {{experiment: other}}\n", "overrides.experiment", "another experiment"),
+        (f"{TOP}lane_overrides: {{toy: {{lane: query_tower}}}}\n", "lane_overrides.toy.lane", "another lane"),
     ],
 )
 def test_params_yaml_is_checked(workspace, text, key, problem):
@@ -51,6 +64,27 @@ def test_params_yaml_is_checked(workspace, text, key, problem):
     with pytest.raises(ConfigError) as caught:
         read_params(workspace / "params.yaml")
     assert any(fault.key == key and problem in fault.problem for fault in caught.value.faults), caught.value
+
+
+def test_params_yaml_must_be_utf8(workspace):
+    (workspace / "params.yaml").write_bytes(b"experiment: \xff\n")
+    with pytest.raises(ConfigError, match=r"params\.yaml: cannot be read: 'utf-8'"):
+        read_params(workspace / "params.yaml")
+
+
+@pytest.mark.parametrize("empty", ["overrides:\n", "lane_overrides:\n", "lane_overrides: {toy: }\n"])
+def test_null_overrides_are_no_overrides(workspace, empty):
+    (workspace / "params.yaml").write_text(TOP + empty)
+    assert lane_overrides(read_params(workspace / "params.yaml"), "toy") == ["lane=toy", "experiment=default"]
+
+
+def test_keys_below_lane_and_experiment_may_be_overridden(workspace):
+    (workspace / "params.yaml").write_text(
+        f"{TOP}overrides: {{lane: {{trainer: {{steps: 7}}}}, experiment: {{notes: short}}, lane.optimizer.lr: 0.5}}\n"
+    )
+    experiment = compose_workspace(workspace)["toy"]
+    found = (experiment.lane.trainer.steps, experiment.lane.optimizer.lr, experiment.experiment.notes)
+    assert found == (7, 0.5, "short")
 
 
 def test_a_missing_params_yaml_is_named(tmp_path):

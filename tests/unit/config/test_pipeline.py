@@ -34,7 +34,8 @@ def test_stages_in_order_with_their_inputs(workspace):
     assert list(stages) == ["compose", *(f"query_tower-{stage}" for stage in names)]
     handed = [dep for dep in stages["query_tower-judge"]["deps"] if dep.startswith("artifacts/")]
     assert handed == [f"artifacts/lanes/query_tower/{name}/outputs.json" for name in ("train", "evaluate", "export")]
-    assert stages["compose"]["outs"] == [{"params/query_tower.yaml": {"persist": True}}]
+    outs = ["params/query_tower.yaml", "params/composed.json"]
+    assert stages["compose"]["outs"] == [{name: {"persist": True}} for name in outs]
 
 
 def test_a_stage_depends_on_its_own_code_and_no_other(workspace):

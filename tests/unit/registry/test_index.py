@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from interlock.errors import RegistryError
+from interlock.errors import ProvenanceError, RegistryError
 from interlock.registry import index
 from interlock.registry.events import Proposal, append_new, events_path
 
@@ -142,3 +142,18 @@ def test_a_fold_that_fails_leaves_the_index_as_it_was(tmp_path):
     with pytest.raises(KeyError):
         index.refresh(tmp_path)
     assert index.rows(tmp_path) == before
+
+
+@pytest.mark.parametrize("line", [0, 1])
+def test_a_line_deleted_before_the_last_is_an_error_for_readers(tmp_path, line):
+    grow(tmp_path, archived(RUNS[0]), archived(RUNS[1]), judged(RUNS[0], 1, "pass"))
+    lines = events_path(tmp_path).read_bytes().splitlines(keepends=True)
+    events_path(tmp_path).write_bytes(b"".join(lines[:line] + lines[line + 1 :]))
+    with pytest.raises(ProvenanceError, match=f"line {line + 1}"):
+        query(tmp_path, "SELECT * FROM runs")
+
+
+def test_a_log_that_did_not_change_is_not_read_again(tmp_path, monkeypatch):
+    grow(tmp_path, archived(RUNS[0]))
+    monkeypatch.setattr(index, "read_events", None)
+    assert query(tmp_path, "SELECT run_id FROM runs") == [(RUNS[0],)]

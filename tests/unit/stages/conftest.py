@@ -7,7 +7,7 @@ import pytest
 from interlock.config.compose import compose_lane
 from interlock.config.params import composed_text
 from interlock.config.validate import validate
-from interlock.stages.frame import Place
+from interlock.stages.place import Place
 
 ROOT = Path(__file__).resolve().parents[3]
 

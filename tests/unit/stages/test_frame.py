@@ -8,7 +8,8 @@ from interlock.errors import InterlockError, ProvenanceError, StageError
 from interlock.lanes.spec import StageOutcome
 from interlock.provenance.attempts import list_attempts
 from interlock.stages import prepare, train
-from interlock.stages.frame import load_record, run_stage
+from interlock.stages.frame import run_stage
+from interlock.stages.place import load_record
 from interlock.stages.progress import Silent
 
 QUIET = Silent()

@@ -6,9 +6,10 @@ import pytest
 
 from interlock.contracts.stage import STAGES
 from interlock.stages import prepare
-from interlock.stages.frame import load_record
+from interlock.stages.current import why_not_current
+from interlock.stages.place import load_record
 from interlock.stages.progress import Silent
-from interlock.stages.runner import is_current, run_lane
+from interlock.stages.runner import run_lane
 
 
 class Heard(Silent):
@@ -53,7 +54,7 @@ def test_a_tampered_artifact_runs_again(make_place):
     place = make_place()
     run(place)
     (place.folder / "train" / "model.safetensors").write_bytes(b"other")
-    assert not is_current("train", place)
+    assert "differs from its recorded digest" in why_not_current("train", place)
     assert "train" in run(place)
 
 
@@ -71,7 +72,7 @@ def test_a_failed_gate_skips_the_export_and_is_a_result(make_place):
 
 def test_what_dvc_prepared_is_taken_over(make_place, tmp_path, monkeypatch):
     place = make_place()
-    monkeypatch.setattr("interlock.stages.frame.Place.of_workspace", lambda workspace, lane: make_place(name="dvc"))
+    monkeypatch.setattr("interlock.stages.place.Place.of_workspace", lambda workspace, lane: make_place(name="dvc"))
     prepare.run(make_place(name="dvc"), progress=Heard())
     assert run(place) == ["train", "evaluate", "export", "judge", "decide"]
     other = make_place("lane.data.count=401", name="other")

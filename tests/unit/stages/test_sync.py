@@ -6,9 +6,8 @@ import os
 import random
 
 import pytest
-from lane_folders import RUN, LaneFolder, tree
+from lane_folders import RUN, LaneFolder, make_judgement, tree
 
-from interlock.contracts.verdict import GateResult, Judgement, Verdict
 from interlock.errors import BusyError, ProvenanceError, StageError
 from interlock.provenance import attempts
 from interlock.registry import index
@@ -97,6 +96,44 @@ def test_again_changes_no_byte(workspace, home, lane):
     assert tree(home) == before
 
 
+def test_a_lane_of_interlock_run_is_not_taken_up_again(workspace, home, lane):
+    lane.finish(verdict="fail", export="completed")
+    lax = LaneFolder(home / "work" / "query_tower-123").finish()
+    sync_lane(lax.folder, workspace=workspace, home=home)
+    assert [item.folder for item in sync(workspace, home).lanes] == ["artifacts/lanes/query_tower"]
+    before = said(home)
+    for _ in range(3):
+        assert [item.events for item in sync(workspace, home).lanes] == [0]
+    assert said(home) == before
+    assert [run.verdict for run in list_runs(home)] == ["fail"]
+
+
+@pytest.mark.parametrize("gates", ["gates", "lax"])
+def test_two_lanes_that_share_a_run_do_not_take_back_each_others_judgement(workspace, home, lane, gates):
+    lane.finish(verdict="fail", export="completed")
+    other = LaneFolder(workspace / "artifacts" / "lanes" / "other")
+    other.lane = "other"
+    other.finish(until="export")
+    other.judge(verdict="fail" if gates == "gates" else "pass", gates=gates)
+    other.decide(action="reject")
+    report = sync(workspace, home)
+    assert ([item.run_id for item in report.lanes], dict(report.problems)) == ([RUN, RUN], {})
+    before = said(home)
+    assert [item.events for item in sync(workspace, home).lanes] == [0, 0]
+    assert said(home) == before
+    assert rebuild(home).events_added == 0
+
+
+def test_a_damaged_attempt_stops_neither_sync_nor_lists(workspace, home, lane):
+    lane.finish()
+    damaged = home / "state" / "attempts" / "query_tower" / "train" / "20260101T000000.000000Z-aaaaaa.start.json"
+    damaged.parent.mkdir(parents=True)
+    damaged.write_text("{")
+    assert dict(sync(workspace, home).problems) == {}
+    assert [run.run_id for run in list_runs(home)] == [RUN]
+    assert show_run(home, RUN).attempts == ()
+
+
 def test_stages_are_archived_as_they_finish(workspace, home, lane):
     lane.finish(until="train")
     assert sync(workspace, home).lanes[0].missing == ("evaluate", "export", "judge", "decide")
@@ -180,14 +217,7 @@ def test_going_back_to_earlier_gates_takes_up_the_earlier_judgement(workspace, h
 def test_a_judgement_by_hand_is_kept_and_a_later_sync_does_not_take_it_back(workspace, home, lane):
     lane.finish()
     sync(workspace, home)
-    row = GateResult(
-        gate="g", metric="m", severity="block", verdict=Verdict.FAIL, observed=0.1, bound=None, target=0.5,
-        comparison=">=", unit="ratio", n=10, method="plain", reason="0.1 < 0.5", evidence="",
-    )  # fmt: skip
-    judgement = Judgement(
-        judgement_id="e" * 64, run_id=RUN, lane="query_tower", verdict=Verdict.FAIL, rows=(row,),
-        gates_sha256="0" * 64, measurements_sha256="0" * 64,
-    )  # fmt: skip
+    judgement = make_judgement(verdict="fail", identity="e" * 64)
     for added in (1, 0):
         at = "2026-03-02T00:00:00+00:00"
         assert keep_judgement(home, judgement, made_at=at, files={"verdict.md": "# fail"}) == added
@@ -278,7 +308,7 @@ def test_a_configuration_rewritten_by_hand_is_refused(workspace, home, lane):
 def test_a_fault_in_one_lane_does_not_keep_the_others_back(workspace, home, lane):
     lane.finish()
     (lane.folder / "train" / "model.safetensors").write_text("changed")
-    LaneFolder(home / "work" / "toy-123", run_id="b" * 16).finish()
+    LaneFolder(workspace / "artifacts" / "lanes" / "toy", run_id="b" * 16).finish()
     report = sync(workspace, home)
     assert [item.run_id for item in report.lanes] == ["b" * 16]
     assert list(report.problems) == ["artifacts/lanes/query_tower"]

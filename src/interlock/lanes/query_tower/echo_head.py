@@ -18,7 +18,7 @@ from interlock.errors import DataError
 from interlock.lanes.query_tower.config import QueryTower
 from interlock.lanes.query_tower.model import TowerNetwork
 from interlock.lanes.retrieval.reference import LsaReference
-from interlock.lanes.training.resume import derived_seed
+from interlock.lanes.training.seeds import derived_seed
 from interlock.provenance.canonical import sha256_json
 from interlock.provenance.files import write_atomic
 

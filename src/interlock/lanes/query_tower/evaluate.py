@@ -22,12 +22,13 @@ from interlock.lanes.query_tower.config import QueryTower
 from interlock.lanes.query_tower.echo_head import Reference, load_reference
 from interlock.lanes.query_tower.encoders import FittedTower, Source, load_tower
 from interlock.lanes.query_tower.examples import SplitTexts, read_split
+from interlock.lanes.query_tower.hits import examples_of
 from interlock.lanes.query_tower.inputs import DOCUMENT, QUERY
 from interlock.lanes.query_tower.search import chunk_rows, search_pieces
 from interlock.lanes.retrieval.baselines import Bm25, Words, chance_recall
 from interlock.lanes.retrieval.datasets.prepared import PreparedDataset
 from interlock.lanes.retrieval.echo import EchoScores, echo_scores
-from interlock.lanes.retrieval.metrics import CUTOFF, NAMES, per_query
+from interlock.lanes.retrieval.metrics import NAMES, per_query
 from interlock.lanes.retrieval.scores import (
     SCORES_FILE,
     Subject,
@@ -50,9 +51,6 @@ CURVE = (1, 2, 3, 5, 10, 20, 50)
 BM25: dict[str, Words] = {"bm25": "standard", "bm25_stems": "stems"}
 """Baselines by name: what people mean by BM25, and the same with the tower's own words."""
 
-NUM_EXAMPLES = 5
-"""Hits and misses shown in `examples.json`."""
-
 Ranking = NDArray[np.int64]
 
 
@@ -74,7 +72,7 @@ def evaluate(job: StageJob) -> StageOutcome:
     scores_sha256 = write_scores(job.folder / SCORES_FILE, test.ids, columns)
     write_measurements(test.subject(job, data), [*values, *_training_values(job)], scores_sha256=scores_sha256)
     write_atomic(job.folder / "recall.csv", _recall_csv(test, rankings, data.num_documents))
-    write_json(job.folder / "examples.json", _examples(data, test, ranked_QK))
+    write_json(job.folder / "examples.json", examples_of(data, test, ranked_QK))
     return StageOutcome(facts={value.name: value.value for value in values if value.name in ("r_at_5", "echo_loop")})
 
 
@@ -228,30 +226,3 @@ def _recall(relevant: Sequence[Mapping[int, int]], ranked_QK: Ranking, k: int) -
         for judged, row in zip(relevant, ranked_QK.tolist(), strict=True)
     ]
     return float(np.mean(found))
-
-
-def _examples(data: PreparedDataset, test: _Test, ranked_QK: Ranking) -> dict[str, list[dict[str, Any]]]:
-    """Hits and misses at rank 10, spread evenly over the queries: not chosen by how they look."""
-    rows: dict[str, list[int]] = {"hits": [], "misses": []}
-    for query, (judged, ranked) in enumerate(zip(test.relevant, ranked_QK[:, :CUTOFF].tolist(), strict=True)):
-        rows["hits" if judged.keys() & set(ranked) else "misses"].append(query)
-    return {
-        kind: [
-            _example(data, test, query, ranked_QK[query])
-            for query in found[:: max(1, len(found) // NUM_EXAMPLES)][:NUM_EXAMPLES]
-        ]
-        for kind, found in rows.items()
-    }
-
-
-def _example(data: PreparedDataset, test: _Test, query: int, ranked_K: Ranking) -> dict[str, Any]:
-    answers = sorted(test.relevant[query])
-    ranks = [int(np.flatnonzero(ranked_K == row)[0]) + 1 for row in answers if (ranked_K == row).any()]
-    shown = [*ranked_K[:3].tolist(), answers[0]]
-    texts = [text[:300] for text in data.documents(shown)]
-    ids = [data.doc_ids[row] for row in shown]
-    return {
-        "query_id": test.ids[query], "query": test.texts[query], "rank": min(ranks, default=None),
-        "answer": {"doc_id": ids[-1], "text": texts[-1]},
-        "first": [{"doc_id": doc_id, "text": text} for doc_id, text in zip(ids[:-1], texts[:-1], strict=True)],
-    }  # fmt: skip

@@ -17,7 +17,7 @@ from interlock.lanes.query_tower.inputs import DOCUMENT, QUERY, Front
 from interlock.lanes.query_tower.pairs import Pairs, mined_negatives
 from interlock.lanes.retrieval.datasets.config import SplitName
 from interlock.lanes.retrieval.datasets.prepared import PreparedDataset
-from interlock.lanes.training.resume import derived_seed
+from interlock.lanes.training.seeds import derived_seed
 
 Rows = NDArray[np.int64]
 

@@ -23,7 +23,7 @@ from interlock.lanes.query_tower.pairs import Pairs
 from interlock.lanes.retrieval.ragged import RaggedFeatures
 from interlock.lanes.retrieval.text import KINDS, HashedFeatures
 from interlock.lanes.retrieval.weighting import Weighting, lengths_of
-from interlock.lanes.training.resume import derived_seed
+from interlock.lanes.training.seeds import derived_seed
 
 
 class HashedFront:

@@ -6,6 +6,7 @@ Shapes: N texts, Q queries, M documents, K buckets, R rows asked for.
 """
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy import sparse
 
@@ -35,7 +36,8 @@ def norms_of(weighed: RaggedFeatures, idf_K: NDArray[np.float32]) -> NDArray[np.
 def nearest_rows(queries_QK: sparse.csr_matrix, documents_MK: sparse.csr_matrix, count: int) -> Rows:
     """[Q, min(count, M)] documents with the largest inner products, best first, the lower row first among equals.
 
-    Which of several equal documents at the last rank is found is left to the sort.
+    Which of several equal documents at the last rank is found is left to torch, whose selection is several times as
+    fast as numpy's.
     """
     num_queries, num_documents = queries_QK.shape[0], documents_MK.shape[0]
     count = min(count, num_documents)
@@ -46,7 +48,7 @@ def nearest_rows(queries_QK: sparse.csr_matrix, documents_MK: sparse.csr_matrix,
     by_bucket_KM = documents_MK.T.tocsr()
     for start in range(0, num_queries, block):
         scores = (queries_QK[start : start + block] @ by_bucket_KM).toarray()
-        best = np.sort(np.argpartition(-scores, count - 1, axis=1)[:, :count], axis=1)
+        best = np.sort(torch.from_numpy(scores).topk(count, dim=1, sorted=False).indices.numpy(), axis=1)
         order = np.argsort(-np.take_along_axis(scores, best, axis=1), axis=1, kind="stable")
         found_QR[start : start + block] = np.take_along_axis(best, order, axis=1)
     return found_QR

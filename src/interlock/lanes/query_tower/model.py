@@ -1,18 +1,13 @@
-"""The tower as torch modules: an encoder, the Echo-Loop head, and the contrastive loss around them.
+"""The tower as torch modules: an encoder and the Echo-Loop head.
 
 Shapes: B pairs of a batch, C >= B candidate documents (the pairs' own first), D vector width, R reference width.
 """
 
-from typing import Any, Protocol
+from typing import Protocol
 
-import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from interlock.lanes.query_tower.config import TowerTrainer
-from interlock.lanes.query_tower.inputs import DOCUMENT, QUERY, Batch
-from interlock.lanes.training.config import AdamW
-from interlock.lanes.training.module import TrainedModule
+from interlock.lanes.query_tower.inputs import Batch
 
 
 class EncoderNetwork(Protocol):
@@ -51,37 +46,3 @@ class TowerNetwork(nn.Module):
         """[B, R] vectors in the space of the reference."""
         decoded: Tensor = self.echo_head(vectors_BD)
         return decoded
-
-
-def contrastive_loss(scores_BC: Tensor, masked_BC: Tensor, temperature: float) -> Tensor:
-    """Symmetric InfoNCE (van den Oord et al. 2018): each query picks its document among C, each document its query.
-
-    `masked` candidates are left out: they answer the query too. The diagonal must not be masked.
-    """
-    logits_BC = (scores_BC.float() / temperature).masked_fill(masked_BC, -torch.inf)
-    own_B = torch.arange(len(logits_BC), device=logits_BC.device)
-    by_query = functional.cross_entropy(logits_BC, own_B)
-    by_document = functional.cross_entropy(logits_BC[:, : len(own_B)].T, own_B)
-    return (by_query + by_document) / 2
-
-
-class TowerTraining(TrainedModule):
-    """The tower under training."""
-
-    def __init__(self, network: TowerNetwork, *, optimizer: AdamW, trainer: TowerTrainer) -> None:
-        super().__init__(network, optimizer)
-        self._temperature = trainer.temperature
-
-    def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
-        """Scalar loss of one batch of `Pairs`."""
-        return self._loss(batch)
-
-    def validation_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, Any]:
-        """Loss among the documents of the validation batch."""
-        return {"loss": self._loss(batch), "count": len(batch["masked"])}
-
-    def _loss(self, batch: dict[str, Any]) -> Tensor:
-        assert isinstance(self.network, TowerNetwork)
-        encoder: Any = self.network.encoder
-        scores_BC = encoder.training_scores(batch["queries"], batch["documents"], (QUERY, DOCUMENT))
-        return contrastive_loss(scores_BC, batch["masked"], self._temperature)

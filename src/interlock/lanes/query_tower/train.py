@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from interlock.lanes.query_tower.config import QueryTower
+from interlock.lanes.query_tower.contrast import TowerTraining
 from interlock.lanes.query_tower.echo_head import Reference, fit_reference, set_echo_head
 from interlock.lanes.query_tower.encoders import (
     MODEL_FILE,
@@ -23,13 +24,13 @@ from interlock.lanes.query_tower.encoders import (
 )
 from interlock.lanes.query_tower.examples import SplitTexts, pairs_of, pairs_to_train_on, read_split, with_negatives
 from interlock.lanes.query_tower.inputs import DOCUMENT, QUERY
-from interlock.lanes.query_tower.model import TowerTraining
 from interlock.lanes.query_tower.pairs import Pairs
 from interlock.lanes.retrieval.datasets.prepared import PreparedDataset
 from interlock.lanes.spec import StageJob, StageOutcome
 from interlock.lanes.training.device import prepared_device
 from interlock.lanes.training.loop import TRAIN_LOG, TrainingResult, fit
-from interlock.lanes.training.resume import ResumableData, derived_seed, seed_all
+from interlock.lanes.training.resume import ResumableData
+from interlock.lanes.training.seeds import derived_seed, seed_all
 from interlock.lanes.training.states import disk_error
 from interlock.provenance.files import write_json
 

@@ -5,29 +5,15 @@ Nothing random is stored. The order of examples is a function of (seed, epoch) a
 accumulation or several processes; where states are kept is `states`' business.
 """
 
-import hashlib
-import random
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 import lightning as L
-import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-
-def derived_seed(seed: int, *labels: object) -> int:
-    """A 32-bit seed for one use: BLAKE2b over `seed/label/label...`; equal on every machine."""
-    text = "/".join(str(part) for part in (seed, *labels))
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=4).digest(), "little")
-
-
-def seed_all(seed: int) -> None:
-    """Seed torch, numpy's legacy generator and `random`; 0 <= seed < 2**32."""
-    torch.manual_seed(seed)
-    np.random.seed(seed)
-    random.seed(seed)
+from interlock.lanes.training.seeds import derived_seed, seed_all
 
 
 class StepSeed(Callback):

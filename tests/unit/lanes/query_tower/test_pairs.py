@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from interlock.errors import DataError
+from interlock.lanes.query_tower.contrast import contrastive_loss
 from interlock.lanes.query_tower.inputs import MatrixInputs
-from interlock.lanes.query_tower.model import contrastive_loss
 from interlock.lanes.query_tower.pairs import Pairs, mined_negatives, nearest_rivals
 from interlock.lanes.retrieval.index import MemoryIndex
 

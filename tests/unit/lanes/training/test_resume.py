@@ -2,7 +2,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interlock.lanes.training.resume import EpochSampler, derived_seed
+from interlock.lanes.training.resume import EpochSampler
+from interlock.lanes.training.seeds import derived_seed
 
 
 @given(st.integers(1, 200), st.integers(0, 2**31 - 1), st.integers(0, 50), st.data())

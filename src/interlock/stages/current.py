@@ -1,0 +1,100 @@
+"""Is what a stage left behind still what it would leave now? One answer for the runner and for `interlock status`.
+
+A stage is current when its record fits the configuration, the code, the environment, the data it was read from and the
+stages before it, and when not a byte of its files has changed.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from interlock.contracts.stage import STAGE_INPUTS, STAGE_PARAMS, StageName, StageRecord
+from interlock.errors import InterlockError
+from interlock.lanes.catalog import find_lane
+from interlock.lanes.spec import LaneSpec, load_object
+from interlock.provenance.canonical import canonical_json, sha256_json
+from interlock.provenance.closure import code_digest
+from interlock.provenance.digest import files_under, sha256_file
+from interlock.provenance.dotted import select
+from interlock.provenance.environment import environment_digest
+from interlock.stages.code import stage_code
+from interlock.stages.place import OUTPUTS, Place, load_record, read_composed
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageKey:
+    """Digests of everything that a stage's result follows from, besides the stages before it."""
+
+    params_sha256: str
+    """The configuration."""
+    code_sha256: str
+    """The code."""
+    lock_sha256: str
+    """The environment: the lock, and where the installed packages differ from it."""
+    sources_sha256: str | None
+    """The files outside the project that prepare reads; None where there are none."""
+
+
+_MEANING = {
+    "params_sha256": "the configuration",
+    "code_sha256": "the code",
+    "lock_sha256": "the lock or the installed packages",
+    "sources_sha256": "the data it was read from",
+}
+
+
+def stage_key(stage: StageName, place: Place, spec: LaneSpec, config: Mapping[str, Any]) -> StageKey:
+    """The key that a record written now would carry."""
+    return StageKey(
+        params_sha256=sha256_json(select(config, STAGE_PARAMS[stage])),
+        code_sha256=code_digest(stage_code(stage, spec, place.workspace), place.workspace),
+        lock_sha256=environment_digest(place.workspace),
+        sources_sha256=_sources_digest(place.workspace, spec, config) if stage == "prepare" else None,
+    )
+
+
+def why_not_current(stage: StageName, place: Place) -> str:
+    """What has changed since the stage ran, or that it has not finished; empty when it is current."""
+    try:
+        record = load_record(place.folder / stage, verify=True)
+        config = read_composed(place.params)
+        key = stage_key(stage, place, find_lane(str(config.get("lane", {}).get("kind"))), config)
+        inputs = {name: sha256_file(place.folder / name / OUTPUTS) for name in STAGE_INPUTS[stage]}
+        return _difference(record, key, inputs) or _other_run(record, place)
+    except InterlockError as error:
+        return f"{Path(str(error.path)).name}: {error.message}" if error.path else error.message
+    except OSError as error:
+        return f"{error.filename}: {error.strerror}"
+
+
+def _difference(record: StageRecord, key: StageKey, inputs: Mapping[StageName, str]) -> str:
+    for field in fields(key):
+        if getattr(record, field.name) != getattr(key, field.name):
+            return f"{_MEANING[field.name]} changed since it ran"
+    changed = [name for name, digest in inputs.items() if record.inputs.get(name) != digest]
+    return f"{', '.join(changed)} ran again since" if changed else ""
+
+
+def _other_run(record: StageRecord, place: Place) -> str:
+    if record.run_id is None or record.stage == "train":
+        return ""
+    trained = load_record(place.folder / "train").run_id
+    return "" if record.run_id == trained else f"it is of run {record.run_id}, training is of run {trained}"
+
+
+def _sources_digest(workspace: Path, spec: LaneSpec, config: Mapping[str, Any]) -> str | None:
+    """Digest over names and bytes of all files that the lane's data is read from."""
+    if spec.sources is None:
+        return None
+    model = spec.body_model()
+    known = {name: value for name, value in config["lane"].items() if name in model.model_fields}
+    body = model.model_validate_json(canonical_json(known))
+    digest, found = hashlib.sha256(), False
+    for path in load_object(spec.sources)(body, workspace):
+        for name in files_under(path) if path.is_dir() else [path.name]:
+            file = path / name if path.is_dir() else path
+            digest.update(f"{name}\0{sha256_file(file)}\0".encode())
+            found = True
+    return digest.hexdigest() if found else None
