@@ -87,8 +87,16 @@ def measure(arguments: argparse.Namespace) -> None:
 
 def run(arguments: argparse.Namespace, child: str, folder: Path) -> str:
     command = [
-        sys.executable, __file__, "--child", child, "--folder", str(folder),
-        "--documents", str(arguments.documents), "--queries", str(arguments.queries),
+        sys.executable,
+        __file__,
+        "--child",
+        child,
+        "--folder",
+        str(folder),
+        "--documents",
+        str(arguments.documents),
+        "--queries",
+        str(arguments.queries),
     ]
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 

@@ -101,10 +101,13 @@ def run(context: typer.Context) -> None:
 @app.command(epilog="Example: interlock judge 3f2a --set lane.gates.r_at_5.target=0.6")
 def judge(
     run_id: Annotated[str, typer.Argument(help="Run id or a unique beginning of it.")],
-    overrides: Annotated[list[str] | None, typer.Option("--set", help="Hydra override of the gates.")] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Hydra override of the gates: prints what would be, keeps nothing."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Judge an archived run again with the gates of conf/ and params.yaml; never trains."""
+    """Judge an archived run again with the gates of conf/ and params.yaml; never trains. With --set: not kept."""
     from interlock.commands import records
 
     raise typer.Exit(records.judge(_workspace(), run_id, overrides or [], as_json=as_json))

@@ -62,9 +62,16 @@ def test_dvc_yaml_is_what_the_configuration_renders_to(repository: Path) -> None
 
 @pytest.mark.parametrize(
     "overrides",
-    [[], ["trainer=smoke"], ["data=wikipedia_questions"], ["hardware=cuda"], ["hardware=mps"],
-     ["data=beir", "lane.data.path=x", "lane.data.name=x"], ["model=transformer_tower", "lane.model.encoder.name=x"],
-     ["data=npz", "model=vector_tower", "lane.data.path=x", "lane.data.name=x"]],
+    [
+        [],
+        ["trainer=smoke"],
+        ["data=wikipedia_questions"],
+        ["hardware=cuda"],
+        ["hardware=mps"],
+        ["data=beir", "lane.data.path=x", "lane.data.name=x"],
+        ["model=transformer_tower", "lane.model.encoder.name=x"],
+        ["data=npz", "model=vector_tower", "lane.data.path=x", "lane.data.name=x"],
+    ],
 )
 def test_every_key_is_written_out(overrides: list[str]) -> None:
     """So that each can be overridden without a plus sign, through Hydra's own command line too."""

@@ -23,8 +23,15 @@ class Workspace:
     def run(self, *command: str, code: int = 0, cwd: Path | None = None) -> str:
         """Run a command; its exit code must be `code`. Returns stdout and stderr together."""
         done = subprocess.run(
-            command, cwd=cwd or self.path, env=self.env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            timeout=280, stdin=subprocess.DEVNULL, check=False,
+            command,
+            cwd=cwd or self.path,
+            env=self.env,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=280,
+            stdin=subprocess.DEVNULL,
+            check=False,
         )
         assert done.returncode == code, f"{command} ended with {done.returncode}, not {code}\n{done.stdout}"
         return done.stdout
@@ -87,7 +94,10 @@ def _environment(path: Path) -> dict[str, str]:
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": f"{path / 'src'}{os.pathsep}{ROOT / 'tests' / 'plugins'}",
         "PYTHONDONTWRITEBYTECODE": "1",
-        "GIT_AUTHOR_NAME": "Tester", "GIT_AUTHOR_EMAIL": "tester@example.org",
-        "GIT_COMMITTER_NAME": "Tester", "GIT_COMMITTER_EMAIL": "tester@example.org",
-        "NO_COLOR": "1", "COLUMNS": "160",
+        "GIT_AUTHOR_NAME": "Tester",
+        "GIT_AUTHOR_EMAIL": "tester@example.org",
+        "GIT_COMMITTER_NAME": "Tester",
+        "GIT_COMMITTER_EMAIL": "tester@example.org",
+        "NO_COLOR": "1",
+        "COLUMNS": "160",
     }

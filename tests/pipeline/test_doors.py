@@ -22,8 +22,10 @@ def run_ids(workspace):
 
 
 def test_all_doors_give_the_same_run(workspace):
-    texts = {door: spelled(workspace, door) for door in
-             ("params.yaml, then dvc repro", "one experiment", "without DVC", "sweep")}
+    texts = {
+        door: spelled(workspace, door)
+        for door in ("params.yaml, then dvc repro", "one experiment", "without DVC", "sweep")
+    }
     workspace.run(*texts["without DVC"].split())
     first = run_ids(workspace)
     assert len(first) == 1
@@ -49,8 +51,11 @@ def test_all_doors_give_the_same_run(workspace):
 def test_the_experiment_file(workspace):
     file, text = spelled(workspace, "experiment file").split(": ", 1)
     path = workspace.path / file.replace("NAME", "mine")
-    path.write_text(f"# @package _global_\nexperiment: {{name: mine}}\n{text.strip('{}').split(':')[0]}: "
-                    + text.split(": ", 1)[1].removesuffix("}") + "\n")
+    path.write_text(
+        f"# @package _global_\nexperiment: {{name: mine}}\n{text.strip('{}').split(':')[0]}: "
+        + text.split(": ", 1)[1].removesuffix("}")
+        + "\n"
+    )
     workspace.edit("params.yaml", "experiment: default", "experiment: mine")
     workspace.interlock("compose")
     assert lr_of(workspace) == 0.25

@@ -103,8 +103,14 @@ def list_runs(workspace: Path, *, as_json: bool) -> None:
     table = _table("run", "lane", "verdict", "decision", "dataset", "seed", "trained", "state")
     for row in rows:
         table.add_row(
-            row.run_id, row.lane, _styled(Verdict(row.verdict)) if row.verdict else "-", row.action or "-",
-            row.dataset or "-", "-" if row.seed is None else str(row.seed), _when(row.created_at), row.state,
+            row.run_id,
+            row.lane,
+            _styled(Verdict(row.verdict)) if row.verdict else "-",
+            row.action or "-",
+            row.dataset or "-",
+            "-" if row.seed is None else str(row.seed),
+            _when(row.created_at),
+            row.state,
         )
     _print(table)
 
@@ -121,8 +127,11 @@ def show_run(workspace: Path, run: str, *, as_json: bool) -> None:
     facts = _table("fact", "value")
     if view.card:
         for name, value in (
-            ("trained", _when(view.run.created_at)), ("dataset", view.card.dataset), ("seed", str(view.card.seed)),
-            ("commit", view.card.git_commit or "none"), ("model", view.run.model_id or "not exported"),
+            ("trained", _when(view.run.created_at)),
+            ("dataset", view.card.dataset),
+            ("seed", str(view.card.seed)),
+            ("commit", view.card.git_commit or "none"),
+            ("model", view.run.model_id or "not exported"),
         ):
             facts.add_row(name, value)
     facts.add_row("folder", str(home / view.path))
@@ -164,8 +173,12 @@ def show_model(workspace: Path, model: str, *, as_json: bool) -> None:
     _print(f"[bold]{view.model.id}[/bold]  {view.model.stage}  {verdict}")
     facts = _table("fact", "value")
     for name, value in (
-        ("run", view.model.run_id), ("dataset", view.model.dataset), ("seed", str(view.model.seed)),
-        ("file", str(home / view.model.path)), ("sha256", view.model.sha256), ("trained", _when(view.model.created_at)),
+        ("run", view.model.run_id),
+        ("dataset", view.model.dataset),
+        ("seed", str(view.model.seed)),
+        ("file", str(home / view.model.path)),
+        ("sha256", view.model.sha256),
+        ("trained", _when(view.model.created_at)),
     ):
         facts.add_row(name, value)
     for change in view.history:

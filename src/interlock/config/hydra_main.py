@@ -31,12 +31,20 @@ class _Flags(argparse.ArgumentParser):
     def __init__(self) -> None:
         super().__init__(prog="interlock run", add_help=False, allow_abbrev=False)
         for names in (
-            ("--help", "-h"), ("--hydra-help",), ("--version",), ("--resolve",), ("--run", "-r"), ("--multirun", "-m"),
+            ("--help", "-h"),
+            ("--hydra-help",),
+            ("--version",),
+            ("--resolve",),
+            ("--run", "-r"),
+            ("--multirun", "-m"),
             ("--shell-completion", "-sc"),
         ):
             self.add_argument(*names, action="store_true")
         for names in (
-            ("--package", "-p"), ("--config-path", "-cp"), ("--config-name", "-cn"), ("--config-dir", "-cd"),
+            ("--package", "-p"),
+            ("--config-path", "-cp"),
+            ("--config-name", "-cn"),
+            ("--config-dir", "-cd"),
             ("--experimental-rerun",),
         ):
             self.add_argument(*names)
@@ -62,8 +70,10 @@ def overrides_of(argv: Sequence[str]) -> list[str]:
         value = getattr(flags, name.strip("-").replace("-", "_"))
         if value is not None:
             raise UsageError(
-                "configurations are composed from conf/ alone", key=name, value=value,
-                hint="add a folder with 'hydra.searchpath=[file:///FOLDER]', choose a file with experiment=NAME",
+                "configurations are composed from conf/ alone",
+                key=name,
+                value=value,
+                hint="add a folder with 'hydra.searchpath=[file://...]', choose a file with experiment=NAME",
             )
     for text in overrides:
         if "=" not in text and not text.startswith("~"):
@@ -72,7 +82,8 @@ def overrides_of(argv: Sequence[str]) -> list[str]:
     for text in overrides:
         if not many and parse(text).is_sweep_override():
             raise UsageError(
-                "is a sweep of several runs, which needs -m", key=text,
+                "is a sweep of several runs, which needs -m",
+                key=text,
                 hint=f"interlock run -m {text}; for one list value write {text.split('=', 1)[0]}=[A,B]",
             )
     return overrides
@@ -90,7 +101,8 @@ def run_main(conf: Path, argv: Sequence[str], job: Job) -> None:
     """
     if any(text.startswith("--experimental-rerun") for text in argv):
         raise UsageError(
-            "loads a pickle, which Interlock never does", key="--experimental-rerun",
+            "loads a pickle, which Interlock never does",
+            key="--experimental-rerun",
             hint="give the overrides again: interlock run KEY=VALUE",
         )
     overrides = overrides_of(argv)
@@ -114,7 +126,8 @@ def _refuse_intervals(conf: Path, overrides: Sequence[str]) -> None:
     intervals = [text for text in overrides if parse(text).is_interval_sweep()]
     if intervals and enumerates_sweeps(conf, overrides):
         raise UsageError(
-            "is an interval, which only an optimising sweeper can search", key=intervals[0],
+            "is an interval, which only an optimising sweeper can search",
+            key=intervals[0],
             hint="choose one with hydra/sweeper=NAME, or list the values: KEY=A,B,C",
         )
 

@@ -193,14 +193,19 @@ def _cross_faults(composition: Composition, spec: LaneSpec) -> Iterator[Fault]:
         value = lookup(composition.values, key)
         if not isinstance(value, int | float) or isinstance(value, bool):
             yield Fault(
-                key=f"lane.search_space.{key}", problem="does not name a number of this configuration", value=key,
+                key=f"lane.search_space.{key}",
+                problem="does not name a number of this configuration",
+                value=key,
                 source=composition.source_of("lane.search_space"),
             )
     inputs = lane.get("inputs")
     for name in inputs if isinstance(inputs, dict) else ():
         if name not in spec.inputs:
             yield Fault(
-                key=f"lane.inputs.{name}", problem="the lane has no such input", value=name, allowed=spec.inputs,
+                key=f"lane.inputs.{name}",
+                problem="the lane has no such input",
+                value=name,
+                allowed=spec.inputs,
                 source=composition.source_of(f"lane.inputs.{name}"),
             )
 
@@ -213,6 +218,10 @@ def _unknown_measurements(gates: Any, composition: Composition, spec: LaneSpec) 
             if isinstance(value, str) and value not in known:
                 key = f"lane.gates.{name}.{field}"
                 yield Fault(
-                    key=key, problem="the lane measures nothing of that name", value=value,
-                    source=composition.source_of(key), allowed=tuple(known), nearest=nearest(value, known),
+                    key=key,
+                    problem="the lane measures nothing of that name",
+                    value=value,
+                    source=composition.source_of(key),
+                    allowed=tuple(known),
+                    nearest=nearest(value, known),
                 )

@@ -18,23 +18,27 @@ from interlock.decisions.evidence import statement_faults
 from interlock.decisions.search_space import override_faults
 from interlock.errors import DecisionError, Fault
 
-LANE_ACTIONS: Mapping[Verdict, frozenset[LaneAction]] = MappingProxyType({
-    Verdict.PASS: frozenset({LaneAction.ACCEPT, LaneAction.ESCALATE}),
-    Verdict.INCONCLUSIVE: frozenset(
-        {LaneAction.GATHER_MORE, LaneAction.RETRAIN, LaneAction.ESCALATE, LaneAction.WAIVE}
-    ),
-    Verdict.FAIL: frozenset({LaneAction.RETRAIN, LaneAction.ESCALATE, LaneAction.REJECT}),
-    Verdict.BLOCKED: frozenset({LaneAction.REPAIR, LaneAction.ESCALATE}),
-})
+LANE_ACTIONS: Mapping[Verdict, frozenset[LaneAction]] = MappingProxyType(
+    {
+        Verdict.PASS: frozenset({LaneAction.ACCEPT, LaneAction.ESCALATE}),
+        Verdict.INCONCLUSIVE: frozenset(
+            {LaneAction.GATHER_MORE, LaneAction.RETRAIN, LaneAction.ESCALATE, LaneAction.WAIVE}
+        ),
+        Verdict.FAIL: frozenset({LaneAction.RETRAIN, LaneAction.ESCALATE, LaneAction.REJECT}),
+        Verdict.BLOCKED: frozenset({LaneAction.REPAIR, LaneAction.ESCALATE}),
+    }
+)
 
-RELEASE_ACTIONS: Mapping[Verdict, frozenset[ReleaseAction]] = MappingProxyType({
-    Verdict.PASS: frozenset(
-        {ReleaseAction.GO, ReleaseAction.SHADOW_ONLY, ReleaseAction.PAUSE_AND_FIX, ReleaseAction.REJECT}
-    ),
-    Verdict.INCONCLUSIVE: frozenset({ReleaseAction.SHADOW_ONLY, ReleaseAction.PAUSE_AND_FIX, ReleaseAction.REJECT}),
-    Verdict.FAIL: frozenset({ReleaseAction.PAUSE_AND_FIX, ReleaseAction.REJECT, ReleaseAction.ROLLBACK}),
-    Verdict.BLOCKED: frozenset({ReleaseAction.PAUSE_AND_FIX, ReleaseAction.REJECT}),
-})
+RELEASE_ACTIONS: Mapping[Verdict, frozenset[ReleaseAction]] = MappingProxyType(
+    {
+        Verdict.PASS: frozenset(
+            {ReleaseAction.GO, ReleaseAction.SHADOW_ONLY, ReleaseAction.PAUSE_AND_FIX, ReleaseAction.REJECT}
+        ),
+        Verdict.INCONCLUSIVE: frozenset({ReleaseAction.SHADOW_ONLY, ReleaseAction.PAUSE_AND_FIX, ReleaseAction.REJECT}),
+        Verdict.FAIL: frozenset({ReleaseAction.PAUSE_AND_FIX, ReleaseAction.REJECT, ReleaseAction.ROLLBACK}),
+        Verdict.BLOCKED: frozenset({ReleaseAction.PAUSE_AND_FIX, ReleaseAction.REJECT}),
+    }
+)
 
 PERSON = "person"
 """Name of the policy under which a person's own choice is recorded."""
@@ -58,7 +62,8 @@ def guard(decision: Decision, context: DecisionContext) -> Decision:
     ]
     if faults:
         raise DecisionError(
-            faults, subject=f"decision {decision.action} by {decision.policy}",
+            faults,
+            subject=f"decision {decision.action} by {decision.policy}",
             hint="decide again inside the verdict's actions, the search space and the evidence, or escalate",
         )
     return decision
@@ -80,8 +85,10 @@ def _action_faults(decision: Decision, context: DecisionContext) -> Iterator[Fau
     allowed = tuple(sorted(open_to_policy & set(context.allowed)))
     if decision.action not in allowed:
         yield Fault(
-            key="action", problem=f"is not allowed to {decision.policy} after a verdict of {context.verdict}",
-            value=str(decision.action), allowed=tuple(map(str, allowed)),
+            key="action",
+            problem=f"is not allowed to {decision.policy} after a verdict of {context.verdict}",
+            value=str(decision.action),
+            allowed=tuple(map(str, allowed)),
         )
     if decision.action is LaneAction.RETRAIN and not decision.proposed_overrides:
         yield Fault(key="proposed_overrides", problem="a retrain changes something: the same run gives the same bits")

@@ -32,8 +32,15 @@ def build_context(
         policy: Name of who decides; a person has one action more.
     """
     return DecisionContext(
-        run_id=judgement.run_id, judgement_id=judgement.judgement_id, lane=judgement.lane, verdict=judgement.verdict,
-        rows=judgement.rows, current=dict(current), search_space=dict(search_space), attempts=attempts,
-        max_attempts=max_attempts, allowed=allowed_actions(judgement.verdict, policy=policy),
+        run_id=judgement.run_id,
+        judgement_id=judgement.judgement_id,
+        lane=judgement.lane,
+        verdict=judgement.verdict,
+        rows=judgement.rows,
+        current=dict(current),
+        search_space=dict(search_space),
+        attempts=attempts,
+        max_attempts=max_attempts,
+        allowed=allowed_actions(judgement.verdict, policy=policy),
         evidence=gather(judgement, facts=facts, current=current, attempts=attempts, max_attempts=max_attempts),
     )

@@ -29,15 +29,17 @@ from interlock.provenance.canonical import sha256_json
 POLICY = "rules"
 Confidence = Literal["low", "medium", "high"]
 
-REPAIRABLE = frozenset({
-    Cause.MISSING,
-    Cause.SCORES_MISSING,
-    Cause.SCORES_INVALID,
-    Cause.SCORES_DISAGREE,
-    Cause.ITEMS_DIFFER,
-    Cause.SPLIT_DIFFERS,
-    Cause.EVALUATOR_DIFFERS,
-})
+REPAIRABLE = frozenset(
+    {
+        Cause.MISSING,
+        Cause.SCORES_MISSING,
+        Cause.SCORES_INVALID,
+        Cause.SCORES_DISAGREE,
+        Cause.ITEMS_DIFFER,
+        Cause.SPLIT_DIFFERS,
+        Cause.EVALUATOR_DIFFERS,
+    }
+)
 """Causes that evaluating again can mend: a file is gone, damaged or older than its neighbour. The others are faults of
 the data, the configuration or the code, which give the same again."""
 
@@ -63,51 +65,72 @@ class Rule:
 
 RULES: tuple[Rule, ...] = (
     Rule(
-        metrics=("no_nan_inf",), moves=(Move(key="lr", factor=0.1),), confidence="medium",
+        metrics=("no_nan_inf",),
+        moves=(Move(key="lr", factor=0.1),),
+        confidence="medium",
         advice="values became infinite or not a number: train from the start with a tenth of the learning rate",
     ),
     Rule(
-        metrics=("*converged*",), fact=("train.trend", "rising"), moves=(Move(key="lr", factor=0.3),),
-        confidence="medium", advice="the loss rises at the end: lower the learning rate",
+        metrics=("*converged*",),
+        fact=("train.trend", "rising"),
+        moves=(Move(key="lr", factor=0.3),),
+        confidence="medium",
+        advice="the loss rises at the end: lower the learning rate",
     ),
     Rule(
-        metrics=("*converged*",), fact=("train.trend", "improving"),
-        moves=(Move(key="*epochs", factor=2.0), Move(key="lr", factor=2.0)), confidence="high",
+        metrics=("*converged*",),
+        fact=("train.trend", "improving"),
+        moves=(Move(key="*epochs", factor=2.0), Move(key="lr", factor=2.0)),
+        confidence="high",
         advice="the loss still improves at the end: train for longer",
     ),
     Rule(
-        metrics=("*converged*",), fact=("train.trend", "stalled"),
-        moves=(Move(key="lr", factor=0.3), Move(key="batch_size", factor=0.5)), confidence="low",
+        metrics=("*converged*",),
+        fact=("train.trend", "stalled"),
+        moves=(Move(key="lr", factor=0.3), Move(key="batch_size", factor=0.5)),
+        confidence="low",
         advice="the loss does not fall: change the learning rate, then the batch size",
     ),
     Rule(
-        metrics=(*_RETRIEVAL, *_FIT, "echo*"), fact=("train.overfitting", True),
+        metrics=(*_RETRIEVAL, *_FIT, "echo*"),
+        fact=("train.overfitting", True),
         moves=(
-            Move(key="dropout", add=0.1), Move(key="lr", factor=0.5),
-            Move(key="weight_decay", factor=3.0), Move(key="*epochs", factor=0.5),
+            Move(key="dropout", add=0.1),
+            Move(key="lr", factor=0.5),
+            Move(key="weight_decay", factor=3.0),
+            Move(key="*epochs", factor=0.5),
         ),
-        confidence="medium", advice="validation worsens while training improves: regularise",
+        confidence="medium",
+        advice="validation worsens while training improves: regularise",
     ),
     Rule(
         metrics=("echo*",),
         moves=(Move(key="echo*", factor=2.0), Move(key="dim", factor=2.0), Move(key="*epochs", factor=1.5)),
-        confidence="medium", advice="concepts do not come back whole: weigh the echo more, then widen, then train on",
+        confidence="medium",
+        advice="concepts do not come back whole: weigh the echo more, then widen, then train on",
     ),
     Rule(
         metrics=_RETRIEVAL,
         moves=(
-            Move(key="temperature", factor=0.7), Move(key="*negatives*", factor=2.0, add=1.0),
-            Move(key="dim", factor=2.0), Move(key="*epochs", factor=1.5),
+            Move(key="temperature", factor=0.7),
+            Move(key="*negatives*", factor=2.0, add=1.0),
+            Move(key="dim", factor=2.0),
+            Move(key="*epochs", factor=1.5),
         ),
-        confidence="low", advice="the right documents rank too low: sharpen the contrast, then harder or more capacity",
+        confidence="low",
+        advice="the right documents rank too low: sharpen the contrast, then harder or more capacity",
     ),
     Rule(
-        metrics=_FIT, moves=(Move(key="*epochs", factor=1.5), Move(key="lr", factor=0.5)),
-        confidence="low", advice="the fit is too weak: train for longer, then more gently",
+        metrics=_FIT,
+        moves=(Move(key="*epochs", factor=1.5), Move(key="lr", factor=0.5)),
+        confidence="low",
+        advice="the fit is too weak: train for longer, then more gently",
     ),
     Rule(
-        metrics=("*latency*",), moves=(Move(key="dim", factor=0.5), Move(key="*layers", factor=0.5)),
-        confidence="low", advice="it answers too slowly: make the model smaller",
+        metrics=("*latency*",),
+        moves=(Move(key="dim", factor=0.5), Move(key="*layers", factor=0.5)),
+        confidence="low",
+        advice="it answers too slowly: make the model smaller",
     ),
 )
 """Tried from the top; causes stand before symptoms."""
@@ -129,9 +152,17 @@ def decide(context: DecisionContext) -> Decision:
         choice = _escalate(context, f"the rules would choose {choice.action}, which is not open here")
     cited = {name for statement in (*choice.reasons, *choice.risks) for name in statement.evidence}
     decision = Decision(
-        decision_id=decision_id(context, policy=POLICY), judgement_id=context.judgement_id, run_id=context.run_id,
-        lane=context.lane, verdict=context.verdict, action=choice.action, reasons=choice.reasons, risks=choice.risks,
-        proposed_overrides=choice.overrides, confidence=choice.confidence, policy=POLICY,
+        decision_id=decision_id(context, policy=POLICY),
+        judgement_id=context.judgement_id,
+        run_id=context.run_id,
+        lane=context.lane,
+        verdict=context.verdict,
+        action=choice.action,
+        reasons=choice.reasons,
+        risks=choice.risks,
+        proposed_overrides=choice.overrides,
+        confidence=choice.confidence,
+        policy=POLICY,
         evidence=tuple(item for item in context.evidence if item.id in cited),
     )
     return guard(decision, context)
@@ -192,9 +223,7 @@ _CHOOSE: dict[Verdict, Callable[[DecisionContext], _Choice]] = {
 }
 
 
-def _retrain(
-    context: DecisionContext, rule: Rule, helped: list[GateResult], overrides: dict[str, Number]
-) -> _Choice:
+def _retrain(context: DecisionContext, rule: Rule, helped: list[GateResult], overrides: dict[str, Number]) -> _Choice:
     changed = tuple(f"search.{key}" for key in overrides)
     reasons = [_about(row, rule.advice, also=changed) for row in helped]
     if rule.fact is not None:

@@ -47,7 +47,8 @@ def check_overrides(
     faults = list(override_faults(overrides, search_space, current))
     if faults:
         raise DecisionError(
-            faults, subject="proposed overrides",
+            faults,
+            subject="proposed overrides",
             hint="stay inside lane.search_space, or widen it in conf/, where everybody sees it",
         )
 
@@ -60,8 +61,11 @@ def override_faults(
         if key not in search_space:
             nearest = get_close_matches(key, search_space, n=1)
             yield Fault(
-                key=key, problem="is not in the search space", value=value,
-                allowed=tuple(sorted(search_space)), nearest=nearest[0] if nearest else "",
+                key=key,
+                problem="is not in the search space",
+                value=value,
+                allowed=tuple(sorted(search_space)),
+                nearest=nearest[0] if nearest else "",
             )
             continue
         problem = _problem(value, search_space[key])

@@ -31,9 +31,7 @@ def deciding_bounds(bounds: Bounds, direction: Direction) -> tuple[float | None,
     return (lower, upper) if direction == "at_least" else (upper, lower)
 
 
-def sentence(
-    subject: str, bounds: Bounds, *, verdict: Verdict, direction: Direction, target: float, plan: Plan
-) -> str:
+def sentence(subject: str, bounds: Bounds, *, verdict: Verdict, direction: Direction, target: float, plan: Plan) -> str:
     """One line with the numbers, e.g. `r_at_5 0.642 (95 % bound 0.617) >= 0.500, n=1204`."""
     at_least = direction == "at_least"
     if verdict is Verdict.INCONCLUSIVE:

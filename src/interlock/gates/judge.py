@@ -109,7 +109,12 @@ def _threshold(name: str, gate: ThresholdGate, facts: _Facts) -> GateResult:
     _refuse_few(gate.metric, measured.n, gate.n_min)
     bounds = _bounds(sample, gate.confidence, facts.rng(gate.metric))
     return _compared_row(
-        name, gate, bounds, target=gate.target, subject=gate.metric, measured=measured,
+        name,
+        gate,
+        bounds,
+        target=gate.target,
+        subject=gate.metric,
+        measured=measured,
         plan=lambda: sample_plan(sample, bounds, gate.target),
     )
 
@@ -123,11 +128,18 @@ def _baseline(name: str, gate: BaselineGate, facts: _Facts) -> GateResult:
         bounds = value_bounds(float(differences.mean()), n)
     else:
         bounds = mean_bounds(
-            differences, confidence=gate.confidence, rng=facts.rng(gate.metric, gate.baseline),
+            differences,
+            confidence=gate.confidence,
+            rng=facts.rng(gate.metric, gate.baseline),
             score_range=difference_range(sample.measurement, reference.measurement),
         )
     return _compared_row(
-        name, gate, bounds, target=gate.margin, subject=f"{gate.metric} - {gate.baseline}", measured=sample.measurement,
+        name,
+        gate,
+        bounds,
+        target=gate.margin,
+        subject=f"{gate.metric} - {gate.baseline}",
+        measured=sample.measurement,
         plan=lambda: mean_plan(differences, bounds, gate.margin),
     )
 
@@ -140,8 +152,16 @@ def _predicate(name: str, gate: PredicateGate, facts: _Facts) -> GateResult:
     holds = measured.value == 1.0
     remark = f": {measured.reason}" if measured.reason else ""
     return _row(
-        name, gate, verdict=Verdict.PASS if holds else Verdict.FAIL, observed=measured.value, comparison="is",
-        metric=gate.check, unit="bool", n=measured.n, evidence=measured.evidence, method="plain",
+        name,
+        gate,
+        verdict=Verdict.PASS if holds else Verdict.FAIL,
+        observed=measured.value,
+        comparison="is",
+        metric=gate.check,
+        unit="bool",
+        n=measured.n,
+        evidence=measured.evidence,
+        method="plain",
         reason=f"{gate.check} is {'yes' if holds else 'no'}, n={measured.n}{remark}",
     )
 
@@ -185,9 +205,20 @@ def _compared_row(
     outlook = plan() if verdict is Verdict.INCONCLUSIVE else Plan()
     bound, other_bound = deciding_bounds(bounds, gate.direction)
     return _row(
-        name, gate, verdict=verdict, observed=bounds.estimate, bound=bound, other_bound=other_bound, target=target,
-        comparison=_SIGNS[gate.direction], metric=gate.metric, unit=measured.unit, n=bounds.n, n_needed=outlook.needed,
-        method=bounds.method, evidence=measured.evidence,
+        name,
+        gate,
+        verdict=verdict,
+        observed=bounds.estimate,
+        bound=bound,
+        other_bound=other_bound,
+        target=target,
+        comparison=_SIGNS[gate.direction],
+        metric=gate.metric,
+        unit=measured.unit,
+        n=bounds.n,
+        n_needed=outlook.needed,
+        method=bounds.method,
+        evidence=measured.evidence,
         reason=sentence(subject, bounds, verdict=verdict, direction=gate.direction, target=target, plan=outlook),
     )
 
@@ -197,9 +228,18 @@ def _blocked_row(name: str, gate: Gate, blocked: BlockedError, measurements: Map
     found = measurements.get(metric)
     target = {"threshold": getattr(gate, "target", None), "baseline": getattr(gate, "margin", None)}.get(gate.kind)
     return _row(
-        name, gate, verdict=Verdict.BLOCKED, cause=blocked.cause, observed=None, metric=metric, target=target,
+        name,
+        gate,
+        verdict=Verdict.BLOCKED,
+        cause=blocked.cause,
+        observed=None,
+        metric=metric,
+        target=target,
         comparison="is" if isinstance(gate, PredicateGate) else _SIGNS[gate.direction],
-        unit=found.unit if found else "", n=found.n if found else None, method="none", reason=blocked.reason,
+        unit=found.unit if found else "",
+        n=found.n if found else None,
+        method="none",
+        reason=blocked.reason,
         evidence=found.evidence if found else "",
     )
 

@@ -36,8 +36,13 @@ def make_judgement(
     gates_sha256, measurements_sha256 = sha256_json(dict(gates)), sha256_json(dict(measurements))
     identity = {"run_id": run_id, "gates": gates_sha256, "measurements": measurements_sha256}
     return Judgement(
-        judgement_id=sha256_json(identity), run_id=run_id, lane=lane, verdict=fold(ordered), rows=ordered,
-        gates_sha256=gates_sha256, measurements_sha256=measurements_sha256,
+        judgement_id=sha256_json(identity),
+        run_id=run_id,
+        lane=lane,
+        verdict=fold(ordered),
+        rows=ordered,
+        gates_sha256=gates_sha256,
+        measurements_sha256=measurements_sha256,
     )
 
 
@@ -46,6 +51,7 @@ def _refuse_other_gates(gates: Mapping[str, Gate], rows: tuple[GateResult, ...])
     answered = [(row.gate, row.severity) for row in rows]
     if asked != answered:
         raise ProvenanceError(
-            f"the rows answer {answered}, the gates are {asked}", key="judgement",
+            f"the rows answer {answered}, the gates are {asked}",
+            key="judgement",
             hint="judge the run again with the gates of its configuration",
         )

@@ -20,9 +20,7 @@ def paired_differences(sample: Sample, reference: Sample) -> Scores:
     if metric.unit != baseline.unit:
         raise BlockedError(Cause.UNIT, f"{subject}: one is in {metric.unit}, the other in {baseline.unit}")
     _refuse_unequal(Cause.SPLIT_DIFFERS, subject, "split", metric.split_sha256, baseline.split_sha256)
-    _refuse_unequal(
-        Cause.EVALUATOR_DIFFERS, subject, "evaluator", metric.evaluator_sha256, baseline.evaluator_sha256
-    )
+    _refuse_unequal(Cause.EVALUATOR_DIFFERS, subject, "evaluator", metric.evaluator_sha256, baseline.evaluator_sha256)
     scores, other_scores = _mean_scores(sample), _mean_scores(reference)
     assert sample.items is not None
     assert reference.items is not None

@@ -148,8 +148,12 @@ def share_spread(share: float) -> float:
 def _enclosing(estimate: float, lower: float, upper: float, *, confidence: float, method: str, n: int) -> Bounds:
     """Bounds that hold their estimate: in tiny samples the formulas can put it outside; widening is always safe."""
     return Bounds(
-        estimate=estimate, lower=min(lower, estimate), upper=max(upper, estimate),
-        confidence=confidence, method=method, n=n,
+        estimate=estimate,
+        lower=min(lower, estimate),
+        upper=max(upper, estimate),
+        confidence=confidence,
+        method=method,
+        n=n,
     )
 
 

@@ -77,8 +77,12 @@ def _decider(agents: Mapping[str, Agent]) -> Agent:
     """The one agent that owns this stage."""
     owners = [name for name, agent in agents.items() if "decide" in agent.stages]
     if len(owners) != 1:
-        raise StageError("exactly one agent must own the stage decide", key="agents", value=owners,
-                         hint="set `stages: [decide]` on one agent in conf/agent")
+        raise StageError(
+            "exactly one agent must own the stage decide",
+            key="agents",
+            value=owners,
+            hint="set `stages: [decide]` on one agent in conf/agent",
+        )
     return agents[owners[0]]
 
 
@@ -92,9 +96,7 @@ def _facts(frame: Frame) -> dict[str, Value]:
     }
 
 
-def _lane_report(
-    frame: Frame, judgement: Judgement, decision: Decision, agents: Mapping[str, Agent]
-) -> LaneReport:
+def _lane_report(frame: Frame, judgement: Judgement, decision: Decision, agents: Mapping[str, Agent]) -> LaneReport:
     seconds = sum(_duration_s(frame.place.folder / stage / OBSERVATIONS) for stage in ("prepare", *frame.inputs))
     return LaneReport(
         lane=frame.place.lane,

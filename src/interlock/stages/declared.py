@@ -25,6 +25,8 @@ def require_declared_code(stage: StageName, place: Place) -> None:
     unknown = sorted({dependency_name(file, place.workspace) for file in files} - declared)
     if unknown:
         raise StageError(
-            f"the code imports files that are not its dependencies: {', '.join(unknown)}", path=DVC_FILE, key=name,
+            f"the code imports files that are not its dependencies: {', '.join(unknown)}",
+            path=DVC_FILE,
+            key=name,
             hint="interlock pipeline render",
         )

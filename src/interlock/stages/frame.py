@@ -88,7 +88,9 @@ def run_stage(stage: StageName, place: Place, work: Work, *, progress: Progress,
     with (
         attempts.run_lock(home, str(folder.resolve()), wait_s=place.wait_s),
         attempts.run_lock(home, run_id or f"{folder.resolve()}/shared", wait_s=place.wait_s),
-        attempts.attempt(home, lane=place.lane, stage=stage, run_id=run_id, params_sha256=frame.key.params_sha256) as attempt,
+        attempts.attempt(
+            home, lane=place.lane, stage=stage, run_id=run_id, params_sha256=frame.key.params_sha256
+        ) as attempt,
     ):
         record = _execute(frame, work, attempt.id)
         if run_id:

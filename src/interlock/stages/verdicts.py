@@ -82,9 +82,16 @@ def _read(path: Path, run_id: str) -> tuple[Measurement, ...]:
     try:
         found = Measurements.model_validate_json(path.read_text())
     except ValidationError as error:
-        raise StageError(f"the measurements are not valid: {error.errors()[0]['msg']}", path=path,
-                         hint="run the stage again: dvc repro") from error
+        raise StageError(
+            f"the measurements are not valid: {error.errors()[0]['msg']}",
+            path=path,
+            hint="run the stage again: dvc repro",
+        ) from error
     if found.run_id != run_id:
-        raise StageError(f"the measurements are of another run than {run_id}", path=path, value=found.run_id,
-                         hint="run the stage again: dvc repro")
+        raise StageError(
+            f"the measurements are of another run than {run_id}",
+            path=path,
+            value=found.run_id,
+            hint="run the stage again: dvc repro",
+        )
     return found.items

@@ -20,7 +20,13 @@ def evaluate(job: StageJob) -> StageOutcome:
     values = [from_scores(name, column) for name, column in scores.items()]
     converged = float(bool(job.records["train"].facts["converged"]))
     assert job.run_id
-    subject = Subject(folder=job.folder, stage="evaluate", run_id=job.run_id, evaluator_sha256=job.evaluator_sha256,
-                      split="test", split_sha256="0" * 64)
+    subject = Subject(
+        folder=job.folder,
+        stage="evaluate",
+        run_id=job.run_id,
+        evaluator_sha256=job.evaluator_sha256,
+        split="test",
+        split_sha256="0" * 64,
+    )
     write_measurements(subject, [*values, Value(name="converged", value=converged, unit="bool")], scores_sha256=sha256)
     return StageOutcome(facts={"estimate": round(estimate, 6)})

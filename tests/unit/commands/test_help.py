@@ -20,8 +20,19 @@ ALL = list(commands(typer.main.get_command(app)))
 
 def test_all_commands_of_the_spine_exist():
     assert {" ".join(path) for path, _ in ALL} == {
-        "compose", "validate", "explain", "run", "judge", "status", "sync", "runs list", "runs show",
-        "registry list", "registry show", "registry rebuild", "pipeline render",
+        "compose",
+        "validate",
+        "explain",
+        "run",
+        "judge",
+        "status",
+        "sync",
+        "runs list",
+        "runs show",
+        "registry list",
+        "registry show",
+        "registry rebuild",
+        "pipeline render",
     }
 
 

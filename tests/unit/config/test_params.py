@@ -110,12 +110,21 @@ def test_lane_overrides_come_last_and_win():
 
 def test_flatten():
     assert flatten({"lane": {"optimizer": {"lr": 1e-05}}, "trainer": "smoke", "x": [1, "a b"], "empty": {}}) == [
-        "lane.optimizer.lr=1e-05", "trainer=smoke", "x=[1,'a b']", "empty={}",
+        "lane.optimizer.lr=1e-05",
+        "trainer=smoke",
+        "x=[1,'a b']",
+        "empty={}",
     ]
 
 
-@given(value=st.one_of(st.integers(-(2**40), 2**40), st.booleans(), st.floats(allow_nan=False, allow_infinity=False),
-                       st.text(st.characters(codec="utf-8", exclude_categories=["C"]), max_size=20)))
+@given(
+    value=st.one_of(
+        st.integers(-(2**40), 2**40),
+        st.booleans(),
+        st.floats(allow_nan=False, allow_infinity=False),
+        st.text(st.characters(codec="utf-8", exclude_categories=["C"]), max_size=20),
+    )
+)
 def test_a_spelled_value_comes_back_as_it_was(value):
     from hydra.core.override_parser.overrides_parser import OverridesParser
 

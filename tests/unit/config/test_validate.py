@@ -34,12 +34,22 @@ def test_an_unknown_key_names_the_nearest_one(prefix):
 
 def test_every_fault_is_listed_at_once():
     found = faults(
-        "lane.optimizer.lrr=1", "seed=true", "lane.gates.accuracy.target=nan", "+foo=1", "trainr=steps",
-        "lane.model.value=???", "lane.gates.accuracy.metric=acuracy",
+        "lane.optimizer.lrr=1",
+        "seed=true",
+        "lane.gates.accuracy.target=nan",
+        "+foo=1",
+        "trainr=steps",
+        "lane.model.value=???",
+        "lane.gates.accuracy.metric=acuracy",
     )
     assert sorted(found) == [
-        "foo", "lane.gates.accuracy.metric", "lane.gates.accuracy.target", "lane.model.value", "lane.optimizer.lrr",
-        "seed", "trainr",
+        "foo",
+        "lane.gates.accuracy.metric",
+        "lane.gates.accuracy.target",
+        "lane.model.value",
+        "lane.optimizer.lrr",
+        "seed",
+        "trainr",
     ]
     assert found["trainr"].nearest == "trainer"
     assert found["lane.gates.accuracy.metric"].nearest == "accuracy"

@@ -38,8 +38,18 @@ def test_cells_cannot_break_a_table():
 
 def row(gate, verdict, severity="block", **fields):
     values = {
-        "metric": gate, "observed": 0.6, "bound": 0.55, "other_bound": 0.65, "target": 0.7, "comparison": ">=",
-        "unit": "ratio", "n": 1200, "method": "wilson", "reason": f"{gate} because", "evidence": "", **fields,
+        "metric": gate,
+        "observed": 0.6,
+        "bound": 0.55,
+        "other_bound": 0.65,
+        "target": 0.7,
+        "comparison": ">=",
+        "unit": "ratio",
+        "n": 1200,
+        "method": "wilson",
+        "reason": f"{gate} because",
+        "evidence": "",
+        **fields,
     }
     return GateResult(gate=gate, verdict=verdict, severity=severity, **values)
 
@@ -53,8 +63,13 @@ def judgement():
         row("gone", Verdict.BLOCKED, observed=None, bound=None, other_bound=None, n=None, cause=Cause.MISSING),
     )
     return Judgement(
-        judgement_id="ab" * 32, run_id="0123456789abcdef", lane="toy", verdict=Verdict.FAIL,
-        rows=tuple(sorted(rows, key=lambda item: item.gate)), gates_sha256="0" * 64, measurements_sha256="1" * 64,
+        judgement_id="ab" * 32,
+        run_id="0123456789abcdef",
+        lane="toy",
+        verdict=Verdict.FAIL,
+        rows=tuple(sorted(rows, key=lambda item: item.gate)),
+        gates_sha256="0" * 64,
+        measurements_sha256="1" * 64,
     )
 
 
@@ -97,7 +112,10 @@ def measured(name, value=0.5, **fields):
 
 def test_the_evaluation_report():
     page = evaluation_markdown(
-        lane="toy", run_id="r", facts={"documents": 12}, intervals={"recall": (0.4, 0.6)},
+        lane="toy",
+        run_id="r",
+        facts={"documents": 12},
+        intervals={"recall": (0.4, 0.6)},
         measurements=[measured("recall"), measured("bm25.recall", 0.25), measured("lonely", None, reason="no data")],
         examples={
             "hits": [{"answer": {"doc_id": "d|1", "text": "a <b> `c`"}, "query": "find *it*", "rank": 2}],

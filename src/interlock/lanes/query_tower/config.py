@@ -157,6 +157,8 @@ class TowerTrainer(TrainerConfig):
 
     temperature: Annotated[float, Field(gt=0.0, le=10.0)] = 0.05
     """Similarities are divided by this before the softmax over candidates."""
+    limit_pairs: Annotated[int, Field(ge=100)] | None = None
+    """Pairs of each split that training sees at most, chosen by the run's seed; null takes all. For quick looks."""
     hard_negatives: Annotated[int, Field(ge=0, le=64)] = 2
     """Mined negatives drawn for each query and step, besides the other documents of the batch; 0 mines none."""
     hard_negative_pool: Annotated[int, Field(ge=1, le=1000)] = 30

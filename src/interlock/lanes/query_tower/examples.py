@@ -51,6 +51,26 @@ def read_split(data: PreparedDataset, split: SplitName) -> SplitTexts:
     )
 
 
+def limited(texts: SplitTexts, limit: int | None, *, seed: int) -> SplitTexts:
+    """At most `limit` pairs, chosen by the seed, with the queries and documents that they need."""
+    if limit is None or len(texts.query_row) <= limit:
+        return texts
+    order = np.random.default_rng(derived_seed(seed, "limit")).permutation(len(texts.query_row))
+    chosen = np.sort(order[:limit])
+    queries, query_row = np.unique(texts.query_row[chosen], return_inverse=True)
+    documents, document_row = np.unique(texts.document_row[chosen], return_inverse=True)
+    return SplitTexts(
+        queries=_taken(texts.queries, queries),
+        documents=_taken(texts.documents, documents),
+        query_row=query_row.astype(np.int64),
+        document_row=document_row.astype(np.int64),
+    )
+
+
+def _taken(source: Source, rows: Rows) -> Source:
+    return source[rows] if isinstance(source, np.ndarray) else [source[row] for row in rows.tolist()]
+
+
 def pairs_of(texts: SplitTexts, tower: FittedTower) -> Pairs:
     """The pairs of a split in the form the tower reads."""
     return Pairs(

@@ -22,7 +22,14 @@ from interlock.lanes.query_tower.encoders import (
     mine_rivals,
     refine_tower,
 )
-from interlock.lanes.query_tower.examples import SplitTexts, pairs_of, pairs_to_train_on, read_split, with_negatives
+from interlock.lanes.query_tower.examples import (
+    SplitTexts,
+    limited,
+    pairs_of,
+    pairs_to_train_on,
+    read_split,
+    with_negatives,
+)
 from interlock.lanes.query_tower.inputs import DOCUMENT, QUERY
 from interlock.lanes.query_tower.pairs import Pairs
 from interlock.lanes.retrieval.datasets.prepared import PreparedDataset
@@ -40,7 +47,8 @@ def train(job: StageJob) -> StageOutcome:
     body = cast(QueryTower, job.lane)
     seed_all(derived_seed(job.seed, "start"))
     data = PreparedDataset.open(job.inputs["prepare"])
-    texts = read_split(data, "train")
+    limit = body.trainer.limit_pairs
+    texts = limited(read_split(data, "train"), limit, seed=job.seed)
     training = _all_of(texts)
     with prepared_device(job.hardware) as device:
         job.progress.message("fitting features and reference")
@@ -54,7 +62,9 @@ def train(job: StageJob) -> StageOutcome:
         rivals_QR = mine_rivals(body, tower, pairs, device=device, threads=job.hardware.threads)
         refine_tower(body, tower, pairs, rivals_QR, seed=job.seed)
     training_pairs = with_negatives(pairs, rivals_QR, body.trainer, seed=job.seed)
-    result = _fit(job, body, tower, training_pairs, pairs_of(read_split(data, "validation"), tower))
+    result = _fit(
+        job, body, tower, training_pairs, pairs_of(limited(read_split(data, "validation"), limit, seed=job.seed), tower)
+    )
     _fit_echo_head(job, body, tower, pairs, reference.vectors(training))
     return _write(job, tower, reference, result)
 

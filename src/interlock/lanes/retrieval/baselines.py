@@ -12,6 +12,7 @@ is computed, not drawn.
 Shapes: N documents, B queries, K results.
 """
 
+import logging
 import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Literal
@@ -39,6 +40,8 @@ class Bm25:
         """Index the documents in order. Raises DataError when no document holds a word."""
         import bm25s
         from bm25s.tokenization import Tokenized
+
+        logging.getLogger("bm25s").setLevel(logging.WARNING)  # it sets itself to DEBUG when imported
 
         self._split: Callable[[str], Sequence[str]] = split_words if words == "stems" else _standard_words
         self._words: dict[str, int] = {}

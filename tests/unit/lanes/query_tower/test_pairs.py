@@ -104,3 +104,23 @@ def test_masked_candidates_do_not_matter_and_get_no_gradient():
     assert scores.grad[mask].tolist() == [0.0, 0.0]
     changed = scores.detach().masked_fill(mask, 1e6)
     assert contrastive_loss(changed, mask, 0.1).item() == loss.item()
+
+
+def test_a_limit_keeps_whole_pairs() -> None:
+    import numpy as np
+
+    from interlock.lanes.query_tower.examples import SplitTexts, limited
+
+    texts = SplitTexts(
+        queries=[f"q{row}" for row in range(300)],
+        documents=[f"d{row}" for row in range(300)],
+        query_row=np.arange(300),
+        document_row=np.arange(300)[::-1].copy(),
+    )
+    few = limited(texts, 120, seed=1)
+    found = {(few.queries[q], few.documents[d]) for q, d in zip(few.query_row, few.document_row, strict=True)}
+    assert len(found) == 120
+    assert found <= {(f"q{row}", f"d{299 - row}") for row in range(300)}
+    assert limited(texts, 120, seed=1).queries == few.queries
+    assert limited(texts, 120, seed=2).queries != few.queries
+    assert limited(texts, None, seed=1) is texts

@@ -56,17 +56,22 @@ def write_beir(config: BeirData, writer: PreparedWriter, *, root: Path, progress
     plan = plan_splits(config, judged, answers, asked=asked)
     rows = np.flatnonzero(plan.rank >= 0)
     writer.add_queries(
-        [judged.query_ids[number] for number in asked.number[rows]], [asked.texts[row] for row in rows],
+        [judged.query_ids[number] for number in asked.number[rows]],
+        [asked.texts[row] for row in rows],
         [SPLITS[rank] for rank in plan.rank[rows]],
     )
     pairs = plan.pairs[plan.rank[plan.place] >= 0]
     writer.add_qrels(
         [judged.query_ids[number] for number in judged.query[pairs]],
-        [judged.doc_ids[number] for number in judged.document[pairs]], judged.relevance[pairs].tolist(),
+        [judged.doc_ids[number] for number in judged.document[pairs]],
+        judged.relevance[pairs].tolist(),
     )
     return Origin(
-        name=config.name, licence=config.licence, near_duplicates_removed=plan.left_out[CROSSING],
-        left_out=dict(reader.left_out + plan.left_out), sources=tuple(_source(path) for path in files.all()),
+        name=config.name,
+        licence=config.licence,
+        near_duplicates_removed=plan.left_out[CROSSING],
+        left_out=dict(reader.left_out + plan.left_out),
+        sources=tuple(_source(path) for path in files.all()),
     )
 
 
@@ -126,7 +131,8 @@ class _Reader:
             self.left_out["empty text"] += 1
         else:
             faults.add(
-                "empty text", f"line {row.line}: {row.identifier!r}",
+                "empty text",
+                f"line {row.line}: {row.identifier!r}",
                 hint="give them text, or set lane.data.empty to drop to leave them out",
             )
 
@@ -153,14 +159,16 @@ def _families(found: Signatures, present: NDArray[np.bool_], similarity: float) 
 def _refuse_unknown(files: BeirFiles, judged: Judgements, column: str, unknown: NDArray[np.bool_]) -> None:
     """Raise DataError for the first qrels file that names ids which `corpus` or `queries` does not hold."""
     names, numbers, target = (
-        (judged.doc_ids, judged.document, files.corpus) if column == "corpus-id"
+        (judged.doc_ids, judged.document, files.corpus)
+        if column == "corpus-id"
         else (judged.query_ids, judged.query, files.queries)
     )
     for split, path in files.qrels.items():
         faults = Faults(path)
         for row in np.flatnonzero(unknown & (judged.split == SPLITS.index(split))):
             faults.add(
-                f"unknown {column}", f"line {judged.line[row]}: {names[numbers[row]]!r} is not in {target.name}",
+                f"unknown {column}",
+                f"line {judged.line[row]}: {names[numbers[row]]!r} is not in {target.name}",
                 hint=f"add the missing lines to {target.name}, or take the judgements out",
             )
         faults.refuse()

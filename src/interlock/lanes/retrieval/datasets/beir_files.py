@@ -75,7 +75,8 @@ def find_files(folder: Path, splits: BeirSplits) -> BeirFiles:
     present = sorted(path.stem for path in (folder / "qrels").glob("*.tsv"))
     if not present:
         raise DataError(
-            "no qrels: nothing says which document answers which query", path=folder / "qrels",
+            "no qrels: nothing says which document answers which query",
+            path=folder / "qrels",
             hint=f"add qrels/train.tsv and qrels/test.tsv with the columns {', '.join(COLUMNS)}",
         )
     qrels: dict[SplitName, Path] = {}
@@ -84,8 +85,10 @@ def find_files(folder: Path, splits: BeirSplits) -> BeirFiles:
             continue
         if name not in present:
             raise DataError(
-                f"no qrels for {split}: {name}.tsv is missing, there are {', '.join(present)}", path=folder / "qrels",
-                key=f"lane.data.splits.{split}", value=name,
+                f"no qrels for {split}: {name}.tsv is missing, there are {', '.join(present)}",
+                path=folder / "qrels",
+                key=f"lane.data.splits.{split}",
+                value=name,
                 hint="name one of the files that are there, or null to hold a share of the training file out",
             )
         qrels[split] = folder / "qrels" / f"{name}.tsv"
@@ -105,7 +108,8 @@ def read_rows(path: Path, faults: Faults, lines: Iterable[tuple[int, str]]) -> I
         first = seen.setdefault(row.identifier, line)
         if first != line:
             faults.add(
-                "duplicate _id", f"line {line}: {row.identifier!r}, first on line {first}",
+                "duplicate _id",
+                f"line {line}: {row.identifier!r}, first on line {first}",
                 hint=f"give every line of {path.name} an _id of its own",
             )
             continue
@@ -128,7 +132,8 @@ def read_judgements(files: BeirFiles) -> Judgements:
         faults.refuse()
         if not columns or columns[-1][3] != rank:
             raise DataError(
-                f"no {split} queries: no judgement has a score above zero", path=path,
+                f"no {split} queries: no judgement has a score above zero",
+                path=path,
                 hint=f"name another file in lane.data.splits.{split}",
             )
     table = np.array(columns, np.int64).reshape(-1, 5)
@@ -141,7 +146,8 @@ def _jsonl(folder: Path, name: str) -> Path:
         return found[0]
     problem = "the file is missing" if not found else "it is there twice, plain and gzipped"
     raise DataError(
-        problem, path=folder / f"{name}.jsonl",
+        problem,
+        path=folder / f"{name}.jsonl",
         hint=f"a BEIR folder holds one {name}.jsonl or {name}.jsonl.gz with lines like {_EXAMPLE}",
     )
 
@@ -213,7 +219,9 @@ def _columns(path: Path, header: str) -> list[int]:
     missing = [name for name in COLUMNS if name not in names]
     if missing:
         raise DataError(
-            f"line 1: missing columns {', '.join(missing)}", path=path, value=header[:80],
+            f"line 1: missing columns {', '.join(missing)}",
+            path=path,
+            value=header[:80],
             hint=f"the first line names the columns, tab-separated: {', '.join(COLUMNS)}",
         )
     return [names.index(name) for name in COLUMNS]
@@ -226,7 +234,8 @@ def _score(line: int, written: str, faults: Faults) -> int | None:
         score = MAX_RELEVANCE + 1
     if score > MAX_RELEVANCE:
         faults.add(
-            "score is not an integer up to 127", f"line {line}: score is {written!r}",
+            "score is not an integer up to 127",
+            f"line {line}: score is {written!r}",
             hint="grade relevance in whole numbers, 0 for irrelevant",
         )
         return None

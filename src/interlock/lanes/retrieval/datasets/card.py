@@ -115,6 +115,8 @@ def read_card(folder: Path) -> DatasetCard:
     except ValidationError as error:
         first = error.errors()[0]
         raise DataError(
-            f"not a dataset card: {first['msg']}", path=path, key=".".join(str(part) for part in first["loc"]),
+            f"not a dataset card: {first['msg']}",
+            path=path,
+            key=".".join(str(part) for part in first["loc"]),
             hint="run prepare again",
         ) from None

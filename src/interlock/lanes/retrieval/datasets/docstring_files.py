@@ -19,10 +19,25 @@ from pathlib import PurePosixPath
 from interlock.errors import DataError
 from interlock.lanes.retrieval.datasets.card import Source
 
-SKIPPED_FOLDERS = frozenset({
-    "test", "tests", "testing", "_testing", "deprecated", "_deprecated", "extern", "externals", "third_party",
-    "vendor", "vendored", "vendored_packages", "_vendor", "_vendored", "_vendored_packages",
-})
+SKIPPED_FOLDERS = frozenset(
+    {
+        "test",
+        "tests",
+        "testing",
+        "_testing",
+        "deprecated",
+        "_deprecated",
+        "extern",
+        "externals",
+        "third_party",
+        "vendor",
+        "vendored",
+        "vendored_packages",
+        "_vendor",
+        "_vendored",
+        "_vendored_packages",
+    }
+)
 """Folders whose files are not the package's own current documentation."""
 
 
@@ -72,13 +87,17 @@ def open_package(package: str) -> tuple[Source, list[PackagePath]]:
         found = distribution(package)
     except PackageNotFoundError:
         raise DataError(
-            "the package is not installed", key="lane.data.packages", value=package,
+            "the package is not installed",
+            key="lane.data.packages",
+            value=package,
             hint="install the locked dependencies (make .venv), or take it out of the list",
         ) from None
     files = found.files
     if files is None:
         raise DataError(
-            "the package was installed without a record of its files", key="lane.data.packages", value=package,
+            "the package was installed without a record of its files",
+            key="lane.data.packages",
+            value=package,
             hint="install it with pip, or take it out of the list",
         )
     ours = [file for file in files if _is_documentation(file)]
@@ -128,8 +147,11 @@ def _read(package: str, file: PackagePath) -> bytes:
         return file.read_binary()
     except OSError as error:
         raise DataError(
-            f"a file of the package cannot be read: {error.strerror}", path=str(file), key="lane.data.packages",
-            value=package, hint=f"the installation is damaged: pip install --force-reinstall {package}",
+            f"a file of the package cannot be read: {error.strerror}",
+            path=str(file),
+            key="lane.data.packages",
+            value=package,
+            hint=f"the installation is damaged: pip install --force-reinstall {package}",
         ) from None
 
 

@@ -74,7 +74,10 @@ def write_docstrings(config: DocstringsData, writer: PreparedWriter, *, progress
     kept = [pairs[row] for row in rows]
     _write(kept, split_modules([pair.module for pair in kept], found[rows], config), writer)
     return Origin(
-        name="docstrings", sources=tuple(sources), near_duplicates_removed=near, left_out=dict(left_out),
+        name="docstrings",
+        sources=tuple(sources),
+        near_duplicates_removed=near,
+        left_out=dict(left_out),
         licence="documentation of the packages named in sources, each under its own licence",
     )
 
@@ -185,7 +188,9 @@ def _read_package(package: str, config: DocstringsData) -> tuple[Source, list[Pa
         pairs = _read_files(package, files, config=config, left_out=left_out)
     if not pairs:
         raise DataError(
-            "the package holds no usable docstring", key="lane.data.packages", value=package,
+            "the package holds no usable docstring",
+            key="lane.data.packages",
+            value=package,
             hint="take it out of the list, or lower min_document_words",
         )
     return source, pairs, left_out
@@ -230,4 +235,3 @@ def _encodes(text: str) -> bool:
     except UnicodeEncodeError:  # lone surrogates, written as escapes in some sources
         return False
     return True
-

@@ -40,7 +40,8 @@ class Faults:
         lines = [_describe(name, kind) for name, kind in self._kinds.items()]
         total = sum(kind.count for kind in self._kinds.values())
         raise DataError(
-            f"{total} fault{'s' * (total > 1)}\n" + "\n".join(lines), path=self.path,
+            f"{total} fault{'s' * (total > 1)}\n" + "\n".join(lines),
+            path=self.path,
             hint="; ".join(dict.fromkeys(kind.hint for kind in self._kinds.values())),
         )
 

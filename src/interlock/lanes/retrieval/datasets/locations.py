@@ -32,7 +32,10 @@ def resolve_location(location: str, *, root: Path, environ: Mapping[str, str] = 
         path = root / Path(location).expanduser()
     if not path.exists():
         raise DataError(
-            "no such file or folder", path=path, key="lane.data.path", value=location,
+            "no such file or folder",
+            path=path,
+            key="lane.data.path",
+            value=location,
             hint=f"relative paths start at {root}; {DATA_SCHEME}NAME starts at ${DATA_VARIABLE}",
         )
     return path
@@ -43,13 +46,16 @@ def _in_data_folder(location: str, *, root: Path, environ: Mapping[str, str]) ->
     if folder is None or not folder.is_dir():
         raise DataError(
             f"the data folder is missing: {DATA_VARIABLE} is {environ.get(DATA_VARIABLE) or 'not set'}",
-            key="lane.data.path", value=location,
+            key="lane.data.path",
+            value=location,
             hint=f"set {DATA_VARIABLE} to the folder that holds {location.removeprefix(DATA_SCHEME)}, or give a path",
         )
     path = (folder / location.removeprefix(DATA_SCHEME)).resolve()
     if not path.is_relative_to(folder.resolve()):
         raise DataError(
-            f"the path leaves the data folder {folder}", key="lane.data.path", value=location,
+            f"the path leaves the data folder {folder}",
+            key="lane.data.path",
+            value=location,
             hint="name a folder inside it, without ..",
         )
     return path

@@ -93,8 +93,11 @@ def write_npz(config: NpzData, writer: PreparedWriter, *, root: Path, progress: 
         [tables.query_ids[row] for row in query], [tables.doc_ids[row] for row in document], [1] * len(query)
     )
     return Origin(
-        name=config.name, licence=config.licence, dimensions=arrays.headers["doc_vectors"].shape[1],
-        near_duplicates_removed=left_out[CROSSING], left_out=dict(left_out),
+        name=config.name,
+        licence=config.licence,
+        dimensions=arrays.headers["doc_vectors"].shape[1],
+        near_duplicates_removed=left_out[CROSSING],
+        left_out=dict(left_out),
         sources=(Source(name=path.name, sha256=sha256_file(path)),),
     )
 
@@ -118,7 +121,8 @@ def _check_names(path: Path, headers: Mapping[str, ArrayHeader]) -> None:
     there = ", ".join(headers) or "none"
     if "query_vectors" not in headers and "qrels" not in headers and any("vector" in name for name in headers):
         raise DataError(
-            f"vectors without queries: nothing can be learned from or tested on them; its arrays: {there}", path=path,
+            f"vectors without queries: nothing can be learned from or tested on them; its arrays: {there}",
+            path=path,
             hint="add query_ids (Q,), query_vectors (Q, D) and qrels (P, 2), pairs of query row and document row",
         )
     faults = Faults(path)
@@ -126,7 +130,8 @@ def _check_names(path: Path, headers: Mapping[str, ArrayHeader]) -> None:
         if name not in ARRAYS:
             near = get_close_matches(name, ARRAYS, n=1)
             faults.add(
-                "unknown array", repr(name) + (f", did you mean {near[0]!r}?" if near else ""),
+                "unknown array",
+                repr(name) + (f", did you mean {near[0]!r}?" if near else ""),
                 hint=f"the arrays are {', '.join(ARRAYS)}",
             )
     for name, spec in ARRAYS.items():
@@ -138,14 +143,17 @@ def _check_names(path: Path, headers: Mapping[str, ArrayHeader]) -> None:
 def _check_lengths(headers: Mapping[str, ArrayHeader], faults: Faults) -> None:
     shape = {name: header.shape for name, header in headers.items()}
     same = [
-        ("doc_ids", 0, "doc_vectors", 0), ("query_ids", 0, "query_vectors", 0), ("query_vectors", 1, "doc_vectors", 1)
+        ("doc_ids", 0, "doc_vectors", 0),
+        ("query_ids", 0, "query_vectors", 0),
+        ("query_vectors", 1, "doc_vectors", 1),
     ]
     if "query_split" in headers:
         same.append(("query_split", 0, "query_ids", 0))
     for one, axis, other, other_axis in same:
         if shape[one][axis] != shape[other][other_axis]:
             faults.add(
-                "shapes do not fit together", f"{one} is {shape[one]}, {other} is {shape[other]}",
+                "shapes do not fit together",
+                f"{one} is {shape[one]}, {other} is {shape[other]}",
                 hint="rows of ids and vectors belong together; queries and documents share one width",
             )
     if shape["qrels"][1] != 2:
@@ -177,9 +185,7 @@ def _read_ids(arrays: NpzArrays, name: str, faults: Faults) -> list[str]:
         if not identifier:
             faults.add("empty id", f"{name} row {row}", hint="give every row an id")
         elif (first := seen.setdefault(identifier, row)) != row:
-            faults.add(
-                "duplicate id", f"{name} row {row}: {identifier!r}, first in row {first}", hint="ids are unique"
-            )
+            faults.add("duplicate id", f"{name} row {row}: {identifier!r}, first in row {first}", hint="ids are unique")
     return ids
 
 
@@ -250,8 +256,12 @@ def _check_rows(name: str, vectors: NDArray[np.float32], faults: Faults, *, star
 
 
 def _divide(
-    config: NpzData, tables: Tables, same_document: NDArray[np.int64], *,
-    same_query: NDArray[np.int64], left_out: Counter[str],
+    config: NpzData,
+    tables: Tables,
+    same_document: NDArray[np.int64],
+    *,
+    same_query: NDArray[np.int64],
+    left_out: Counter[str],
 ) -> NDArray[np.int64]:
     """Index into SPLITS of each query, -1 where it is left out."""
     query, document = tables.qrels.T

@@ -87,7 +87,10 @@ class NpzArrays:
             left = self._zip.getinfo(member).file_size - file.tell()
         if dtype.hasobject:
             raise DataError(
-                "an object array (a pickle, which could run code)", path=self.path, key=member, value=str(dtype),
+                "an object array (a pickle, which could run code)",
+                path=self.path,
+                key=member,
+                value=str(dtype),
                 hint="store ids as strings (dtype '<U..') or integers and vectors as float32",
             )
         declared = dtype.itemsize
@@ -95,7 +98,9 @@ class NpzArrays:
             declared *= length  # Python integers: a product in int64 could overflow to something harmless
         if declared != left:
             raise DataError(
-                f"shape {shape} of {dtype} is {declared} bytes, the member holds {left}", path=self.path, key=member,
+                f"shape {shape} of {dtype} is {declared} bytes, the member holds {left}",
+                path=self.path,
+                key=member,
                 hint=_AGAIN,
             )
         return ArrayHeader(member, shape, dtype, fortran and len(shape) > 1, declared)
@@ -104,8 +109,10 @@ class NpzArrays:
         total = sum(header.size_bytes for header in self.headers.values())
         if total > max_bytes:
             raise DataError(
-                f"the arrays unpack to {total} bytes, the limit is {max_bytes}", path=self.path,
-                key="lane.data.max_bytes", hint="raise the limit if the file is trusted",
+                f"the arrays unpack to {total} bytes, the limit is {max_bytes}",
+                path=self.path,
+                key="lane.data.max_bytes",
+                hint="raise the limit if the file is trusted",
             )
 
     def _block(self, file: IO[bytes], header: ArrayHeader, count: int) -> NDArray[Any]:

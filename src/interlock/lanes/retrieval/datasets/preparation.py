@@ -33,12 +33,20 @@ def prepare_dataset(config: RetrievalData, folder: Path, *, root: Path, progress
         sha256 = dataset_sha256(tables)
         _refuse_changed(config, sha256)
     card = DatasetCard(
-        name=origin.name, kind=config.kind, sha256=sha256, tables=tables, documents=writer.documents, splits=counts,
-        dimensions=origin.dimensions, query_words=writer.query_words.stats(),
-        document_words=writer.document_words.stats(), near_duplicates_removed=origin.near_duplicates_removed,
+        name=origin.name,
+        kind=config.kind,
+        sha256=sha256,
+        tables=tables,
+        documents=writer.documents,
+        splits=counts,
+        dimensions=origin.dimensions,
+        query_words=writer.query_words.stats(),
+        document_words=writer.document_words.stats(),
+        near_duplicates_removed=origin.near_duplicates_removed,
         left_out={reason: count for reason, count in sorted(origin.left_out.items()) if count},
         split_check=check_splits(PreparedTables(folder), similarity=_similarity(config)),
-        sources=origin.sources, licence=origin.licence,
+        sources=origin.sources,
+        licence=origin.licence,
     )
     write_json(folder / CARD_NAME, card)
     return card
@@ -58,8 +66,10 @@ def _refuse_empty_splits(counts: dict[str, SplitCounts]) -> None:
     for split, count in counts.items():
         if not count.queries:
             raise DataError(
-                f"no {split} queries are left; queries per split: {_sizes(counts)}", key="lane.data",
-                value=split, hint=f"give more groups, or another share ({split}_fraction), split_seed or splits",
+                f"no {split} queries are left; queries per split: {_sizes(counts)}",
+                key="lane.data",
+                value=split,
+                hint=f"give more groups, or another share ({split}_fraction), split_seed or splits",
             )
 
 
@@ -70,7 +80,9 @@ def _sizes(counts: dict[str, SplitCounts]) -> str:
 def _refuse_changed(config: RetrievalData, sha256: str) -> None:
     if config.sha256 is not None and config.sha256 != sha256:
         raise DataError(
-            f"the dataset changed: its digest is {sha256}", key="lane.data.sha256", value=config.sha256,
+            f"the dataset changed: its digest is {sha256}",
+            key="lane.data.sha256",
+            value=config.sha256,
             hint="restore the data that was pinned, or pin the new digest (null accepts any)",
         )
 

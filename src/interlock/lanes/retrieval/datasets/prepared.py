@@ -153,7 +153,8 @@ class PreparedDataset(PreparedTables):
             found = data._parquet(name).schema_arrow
             if not found.equals(schema):
                 raise DataError(
-                    f"columns are {found.names}, expected {schema.names}", path=folder / f"{name}.parquet",
+                    f"columns are {found.names}, expected {schema.names}",
+                    path=folder / f"{name}.parquet",
                     hint="run prepare again",
                 )
         return data
@@ -185,7 +186,10 @@ class PreparedDataset(PreparedTables):
         for name, sha256 in tables.items():
             if self.card.tables.get(name) != sha256:
                 raise DataError(
-                    "content differs from the dataset card", path=self.folder, key=name, value=sha256,
+                    "content differs from the dataset card",
+                    path=self.folder,
+                    key=name,
+                    value=sha256,
                     hint="the file was changed after it was written; run prepare again",
                 )
         if dataset_sha256(tables) != self.card.sha256:

@@ -22,7 +22,8 @@ def numbered_lines(path: Path, faults: Faults) -> Iterator[tuple[int, str]]:
     for number, data in enumerate(_raw_lines(path), start=1):
         if len(data) > MAX_LINE_BYTES:
             raise DataError(
-                f"line {number} is longer than {MAX_LINE_BYTES} bytes", path=path,
+                f"line {number} is longer than {MAX_LINE_BYTES} bytes",
+                path=path,
                 hint="one record per line, separated by line feeds",
             )
         start, offset = offset, offset + len(data)
@@ -31,7 +32,8 @@ def numbered_lines(path: Path, faults: Faults) -> Iterator[tuple[int, str]]:
         except UnicodeDecodeError as error:
             broken = data[error.start : error.end].hex(" ")
             faults.add(
-                "broken UTF-8", f"line {number}, byte offset {start + error.start}: {broken}",
+                "broken UTF-8",
+                f"line {number}, byte offset {start + error.start}: {broken}",
                 hint="save the file as UTF-8 (iconv -t utf-8)",
             )
             continue

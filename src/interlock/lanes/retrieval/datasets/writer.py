@@ -86,7 +86,9 @@ class WordCount:
             return WordStats(mean=0.0, median=0, p95=0, max=0)
         words = sum(length * count for length, count in self._histogram.items())
         return WordStats(
-            mean=round(words / total, 2), median=self._quantile(0.5), p95=self._quantile(0.95),
+            mean=round(words / total, 2),
+            median=self._quantile(0.5),
+            p95=self._quantile(0.95),
             max=max(self._histogram),
         )
 

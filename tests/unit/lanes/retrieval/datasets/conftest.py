@@ -99,6 +99,13 @@ def beir_folder(tmp_path: Path) -> Callable[..., Path]:
 def tiny() -> Any:
     """The builders of this file, for tests that change single rows."""
     return type(
-        "Tiny", (), {"documents": staticmethod(documents), "queries": staticmethod(queries),
-                     "judgements": staticmethod(judgements), "sentence": staticmethod(sentence), "Quiet": Quiet},
+        "Tiny",
+        (),
+        {
+            "documents": staticmethod(documents),
+            "queries": staticmethod(queries),
+            "judgements": staticmethod(judgements),
+            "sentence": staticmethod(sentence),
+            "Quiet": Quiet,
+        },
     )

@@ -95,7 +95,9 @@ def test_empty_documents_are_refused_unless_dropping_is_chosen(prepare: Any, bei
     assert data.num_documents == 23
     assert "d3" not in data.doc_ids
     assert data.card.left_out == {
-        "empty text": 1, "judgement of an empty text": 1, "query whose answers are empty": 1,
+        "empty text": 1,
+        "judgement of an empty text": 1,
+        "query whose answers are empty": 1,
     }
 
 
@@ -215,7 +217,8 @@ def test_what_crosses_into_test_is_left_out_of_training(prepare: Any, beir_folde
     assert data.queries("test").ids == [f"q{n}" for n in range(16, 24)]  # the source's test set is never changed
     assert data.card.near_duplicates_removed == 3
     assert data.card.left_out == {
-        "judgement of a query that a later split judges": 1, "query or answer in a later split": 3,
+        "judgement of a query that a later split judges": 1,
+        "query or answer in a later split": 3,
     }
     assert data.card.split_check.correct
 
@@ -233,7 +236,8 @@ def test_the_held_out_share_does_not_depend_on_the_order_of_the_files(
 ) -> None:
     first = prepare.beir(beir_folder(), validation_fraction=0.25)
     turned = beir_folder(
-        corpus=tiny.documents(24)[::-1], asked=tiny.queries(24)[::-1],
+        corpus=tiny.documents(24)[::-1],
+        asked=tiny.queries(24)[::-1],
         qrels={"train": tiny.judgements(range(16))[::-1], "test": tiny.judgements(range(16, 24))},
     )
     second = prepare.beir(turned, validation_fraction=0.25)
@@ -259,7 +263,11 @@ def test_a_small_folder_exactly(prepare: Any, beir_folder: Folder) -> None:
     assert data.positives("test").doc_row.tolist() == [0]
     assert data.card.left_out == {"query without a judgement above zero": 2}
     assert [source.name for source in data.card.sources] == [
-        "corpus.jsonl", "queries.jsonl", "qrels/train.tsv", "qrels/dev.tsv", "qrels/test.tsv"
+        "corpus.jsonl",
+        "queries.jsonl",
+        "qrels/train.tsv",
+        "qrels/dev.tsv",
+        "qrels/test.tsv",
     ]
     data.verify()
 

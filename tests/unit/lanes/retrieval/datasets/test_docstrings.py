@@ -90,8 +90,12 @@ def test_names_say_where_a_docstring_stands(tmp_path: Path, monkeypatch: pytest.
     _, files = open_package("fakepkg")
     found = {docstring.identifier: docstring.text for docstring in read_docstrings("fakepkg", files[0])}
     assert found == {
-        "fakepkg": "Module.", "fakepkg:A": "Class.", "fakepkg:A.f": "Method.", "fakepkg:A.f.g": "Inner.",
-        "fakepkg:h": "First.", "fakepkg:h#2": "Second.",
+        "fakepkg": "Module.",
+        "fakepkg:A": "Class.",
+        "fakepkg:A.f": "Method.",
+        "fakepkg:A.f.g": "Inner.",
+        "fakepkg:h": "First.",
+        "fakepkg:h#2": "Second.",
     }
 
 
@@ -103,9 +107,7 @@ def test_a_package_that_is_not_installed_is_refused(prepare: Any) -> None:
         prepare(config("no_such_package"))
 
 
-def test_a_package_without_a_record_is_refused(
-    prepare: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_package_without_a_record_is_refused(prepare: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install(tmp_path / "site", "fakepkg", {})
     (tmp_path / "site" / "fakepkg-1.0.dist-info" / "RECORD").unlink()
     monkeypatch.syspath_prepend(tmp_path / "site")
@@ -131,8 +133,13 @@ def test_a_package_without_documentation_is_refused(
 
 def test_tests_and_vendored_copies_are_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = [
-        "fakepkg/a.py", "fakepkg/tests/b.py", "fakepkg/_vendor/c.py", "fakepkg/test_d.py", "fakepkg/e.txt",
-        "../bin/f.py", "fakepkg/contest.py",
+        "fakepkg/a.py",
+        "fakepkg/tests/b.py",
+        "fakepkg/_vendor/c.py",
+        "fakepkg/test_d.py",
+        "fakepkg/e.txt",
+        "../bin/f.py",
+        "fakepkg/contest.py",
     ]
     install(tmp_path, "fakepkg", {}, record=files)
     monkeypatch.syspath_prepend(tmp_path)

@@ -185,7 +185,9 @@ def test_what_crosses_into_a_later_split_is_left_out(prepare: Any, tmp_path: Pat
     assert data.queries("test").ids == [str(n) for n in range(15, 19)]
     assert data.query_vectors("train").shape == (11, D)
     assert data.card.left_out == {
-        "judgement repeated": 1, "query or answer in a later split": 1, "query without a judgement": 1,
+        "judgement repeated": 1,
+        "query or answer in a later split": 1,
+        "query without a judgement": 1,
     }
     assert data.card.split_check.correct
     data.verify()

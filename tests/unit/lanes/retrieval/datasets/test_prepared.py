@@ -130,7 +130,10 @@ def test_every_way_to_share_is_seen(tmp_path: Path) -> None:
         writer.add_qrels(["q0", "q1", "q0", "q1"], ["d0", "d1", "d2", "d2"], [1, 1, 1, 1])
     check = check_splits(PreparedTables(tmp_path), similarity=0.8)
     assert check.model_dump() == {
-        "repeated_query_ids": 1, "shared_query_texts": 1, "shared_documents": 1, "shared_near_duplicates": 2,
+        "repeated_query_ids": 1,
+        "shared_query_texts": 1,
+        "shared_documents": 1,
+        "shared_near_duplicates": 2,
         "empty_splits": ("validation",),
     }
     assert not check.correct
