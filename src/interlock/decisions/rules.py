@@ -227,7 +227,7 @@ def _retrain(context: DecisionContext, rule: Rule, helped: list[GateResult], ove
     changed = tuple(f"search.{key}" for key in overrides)
     reasons = [_about(row, rule.advice, also=changed) for row in helped]
     if rule.fact is not None:
-        reasons.append(Statement(text=f"the run's records say {{{rule.fact[0]}}}", evidence=(rule.fact[0],)))
+        reasons.append(Statement(text=f"{rule.fact[0]} is {{{rule.fact[0]}}}", evidence=(rule.fact[0],)))
     others = [row for row in _deciding(context) if row.verdict is not Verdict.PASS and row not in helped]
     risks = tuple(_about(row, "this change does not aim at it") for row in others)
     return _Choice(

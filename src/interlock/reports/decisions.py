@@ -17,7 +17,7 @@ def decision_markdown(decision: Decision) -> str:
         rows = [(f"`{key}`", figure(float(value))) for key, value in sorted(decision.proposed_overrides.items())]
         overrides = " ".join(f"{key}={value!r}" for key, value in sorted(decision.proposed_overrides.items()))
         parts.append("## Proposed overrides\n\n" + markdown_table(("key", "value"), rows, right=(1,)))
-        parts.append(f"Run it: `interlock run lane={decision.lane} {overrides}`")
+        parts.append(f"Add them to the overrides of this run: `{overrides}`")
     if decision.risks:
         parts.append("## Risks\n\n" + _listed(decision.risks, decision))
     evidence = [(f"`{item.id}`", str(item.value), f"`{item.pointer}`") for item in decision.evidence]
