@@ -132,7 +132,7 @@ def test_a_number_as_password_goes_too():
 @pytest.mark.parametrize(
     "text",
     [
-        "https://user:hidden@host/path",
+        "https://user:hidden@host/path",  # pragma: allowlist secret
         "https://hidden@host/simple",
         "postgresql+psycopg://a:hidden@host:5432/db",
         "https://host/x?api_key=hidden&b=1",
