@@ -134,7 +134,7 @@ def test_a_number_as_password_goes_too():
     [
         "https://user:hidden@host/path",  # pragma: allowlist secret
         "https://hidden@host/simple",
-        "postgresql+psycopg://a:hidden@host:5432/db",
+        "postgresql+psycopg://a:hidden@host:5432/db",  # pragma: allowlist secret
         "https://host/x?api_key=hidden&b=1",
         "https://host/x?b=1&token=hidden",
         "Authorization: Bearer hidden.hidden-hidden",
