@@ -20,6 +20,8 @@ def start(workspace, *command):
         env=workspace.env,
         stdin=subprocess.DEVNULL,
         start_new_session=True,
+        # A background job of a shell ignores Ctrl-C, and so would everything that it starts.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
