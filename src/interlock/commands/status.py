@@ -11,6 +11,7 @@ from interlock.config.freshness import stale_reason
 from interlock.contracts.stage import STAGES
 from interlock.contracts.verdict import EXIT_CODES, Judgement, Verdict, worst
 from interlock.errors import ConfigError, ExitCode, Fault
+from interlock.provenance.environment import environment_digest
 from interlock.stages.current import why_not_current
 from interlock.stages.judge import JUDGEMENT
 from interlock.stages.place import Place, load_record
@@ -46,9 +47,9 @@ def status(workspace: Path, *, as_json: bool) -> ExitCode:
 
 def lane_status(workspace: Path, lane: str) -> LaneStatus:
     """Read what the stages of a lane left behind; anything unfinished, changed or mixed blocks."""
-    place = Place.of_workspace(workspace, lane)
+    place, environment = Place.of_workspace(workspace, lane), environment_digest(workspace)
     for stage in STAGES:
-        if reason := why_not_current(stage, place):
+        if reason := why_not_current(stage, place, environment=environment):
             return _blocked(lane, f"{stage} is not up to date: {reason}; run dvc repro")
     records = {stage: load_record(place.folder / stage) for stage in STAGES}
     judgement = Judgement.model_validate_json((place.folder / "judge" / JUDGEMENT).read_bytes())

@@ -14,7 +14,7 @@ installed packages other than those named, which the lock's digest covers.
 
 import ast
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -94,6 +94,8 @@ class _Finder:
 
     source_root: Path
     packages: tuple[str, ...]
+    found: dict[tuple[str, tuple[Path, ...]], list[_Source]] = field(default_factory=dict, compare=False)
+    """Answers already given: most files import the same few modules."""
 
     def root(self, root: str) -> list[_Source]:
         """The sources of one root. Raises StageError when there is none."""
@@ -136,9 +138,13 @@ class _Finder:
         return ()
 
     def _with_parents(self, module: str, bases: tuple[Path, ...]) -> list[_Source]:
-        parts = module.split(".")
-        names = [".".join(parts[: count + 1]) for count in range(len(parts))]
-        return [_Source(path, name) for base in bases for name in names if (path := _file_of(base, name)) is not None]
+        sources = self.found.get((module, bases))
+        if sources is None:
+            parts = module.split(".")
+            names = [".".join(parts[: count + 1]) for count in range(len(parts))]
+            paths = [(_file_of(base, name), name) for base in bases for name in names]
+            sources = self.found[module, bases] = [_Source(path, name) for path, name in paths if path is not None]
+        return sources
 
     def _submodules(self, module: str, bases: tuple[Path, ...]) -> Iterator[_Source]:
         for base in bases:
@@ -216,9 +222,9 @@ def _statements(body: Iterable[ast.AST]) -> Iterator[_Import]:
 
 def _blocks(node: ast.AST) -> Iterator[ast.AST]:
     skipped = _never_runs(node)
-    for field in ("body", "orelse", "finalbody", "handlers", "cases"):
-        if field != skipped:
-            inner = getattr(node, field, ())
+    for block in ("body", "orelse", "finalbody", "handlers", "cases"):
+        if block != skipped:
+            inner = getattr(node, block, ())
             yield from inner if isinstance(inner, list) else ()  # a lambda's body is one expression
 
 

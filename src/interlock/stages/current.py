@@ -45,22 +45,29 @@ _MEANING = {
 }
 
 
-def stage_key(stage: StageName, place: Place, spec: LaneSpec, config: Mapping[str, Any]) -> StageKey:
-    """The key that a record written now would carry."""
+def stage_key(
+    stage: StageName, place: Place, spec: LaneSpec, config: Mapping[str, Any], *, environment: str | None = None
+) -> StageKey:
+    """The key that a record written now would carry; `environment` is its digest, where it is known already."""
     return StageKey(
         params_sha256=sha256_json(select(config, STAGE_PARAMS[stage])),
         code_sha256=code_digest(stage_code(stage, spec, place.workspace), place.workspace),
-        lock_sha256=environment_digest(place.workspace),
+        lock_sha256=environment or environment_digest(place.workspace),
         sources_sha256=_sources_digest(place.workspace, spec, config) if stage == "prepare" else None,
     )
 
 
-def why_not_current(stage: StageName, place: Place) -> str:
-    """What has changed since the stage ran, or that it has not finished; empty when it is current."""
+def why_not_current(stage: StageName, place: Place, *, environment: str | None = None) -> str:
+    """What has changed since the stage ran, or that it has not finished; empty when it is current.
+
+    `environment` is the digest of the environment, where it is known already: it takes longer than the rest.
+    """
     try:
         record = load_record(place.folder / stage, verify=True)
         config = read_composed(place.params)
-        key = stage_key(stage, place, find_lane(str(config.get("lane", {}).get("kind"))), config)
+        key = stage_key(
+            stage, place, find_lane(str(config.get("lane", {}).get("kind"))), config, environment=environment
+        )
         inputs = {name: sha256_file(place.folder / name / OUTPUTS) for name in STAGE_INPUTS[stage]}
         return _difference(record, key, inputs) or _other_run(record, place)
     except InterlockError as error:

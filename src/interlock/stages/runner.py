@@ -13,6 +13,7 @@ from interlock.lanes.spec import Progress
 from interlock.provenance.attempts import run_lock
 from interlock.provenance.canonical import sha256_json
 from interlock.provenance.digest import files_under
+from interlock.provenance.environment import environment_digest
 from interlock.provenance.files import copy_atomic, write_atomic
 from interlock.provenance.workspace import interlock_home
 from interlock.stages import decide, evaluate, export, judge, prepare, train
@@ -52,12 +53,13 @@ def run_lane(place: Place, *, progress: Progress) -> None:
         with run_lock(home, f"prepared-{shared.name}", wait_s=WAIT_S):
             _take_over(Place.of_workspace(place.workspace, place.lane), place)
             _run("prepare", place, progress)
+        environment = environment_digest(place.workspace)
         for stage in STAGES[1:]:
-            _run(stage, place, progress)
+            _run(stage, place, progress, environment=environment)
 
 
-def _run(stage: StageName, place: Place, progress: Progress) -> None:
-    current = not why_not_current(stage, place)
+def _run(stage: StageName, place: Place, progress: Progress, *, environment: str | None = None) -> None:
+    current = not why_not_current(stage, place, environment=environment)
     progress.message(f"{stage}: {'unchanged' if current else 'running'}")
     if not current:
         _STAGES[stage](place, progress=progress)
