@@ -13,8 +13,7 @@ from interlock.contracts.verdict import EXIT_CODES, Judgement, Verdict, worst
 from interlock.errors import ConfigError, ExitCode, Fault
 from interlock.provenance.environment import environment_digest
 from interlock.stages.current import why_not_current
-from interlock.stages.judge import JUDGEMENT
-from interlock.stages.place import Place, load_record
+from interlock.stages.place import JUDGEMENT, Place, load_record
 
 
 @dataclass(frozen=True, kw_only=True)

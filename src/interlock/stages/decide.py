@@ -23,8 +23,7 @@ from interlock.provenance.dotted import lookup
 from interlock.provenance.files import write_atomic, write_json
 from interlock.reports.decisions import decision_markdown
 from interlock.stages.frame import Frame, run_of_train, run_stage
-from interlock.stages.judge import JUDGEMENT
-from interlock.stages.place import OBSERVATIONS, Place
+from interlock.stages.place import JUDGEMENT, OBSERVATIONS, Place
 
 DECISION = "decision.json"
 DECISION_PAGE = "decision.md"

@@ -5,10 +5,9 @@ from interlock.lanes.spec import Progress, StageOutcome
 from interlock.provenance.files import write_atomic, write_json
 from interlock.reports.verdicts import verdict_markdown
 from interlock.stages.frame import Frame, run_of_train, run_stage
-from interlock.stages.place import Place
+from interlock.stages.place import JUDGEMENT, Place
 from interlock.stages.verdicts import read_gates, read_measured
 
-JUDGEMENT = "judgement.json"
 VERDICT_PAGE = "verdict.md"
 
 

@@ -14,6 +14,8 @@ from interlock.provenance.digest import verify_files
 RECORD = "record.json"
 OUTPUTS = "outputs.json"
 OBSERVATIONS = "observations.json"
+JUDGEMENT = "judgement.json"
+"""What the judge stage writes; named here so that reading it does not load the judge."""
 
 
 @dataclass(frozen=True, kw_only=True)
