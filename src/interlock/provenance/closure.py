@@ -13,6 +13,7 @@ installed packages other than those named, which the lock's digest covers.
 """
 
 import ast
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -164,10 +165,10 @@ def _is_module(folder: Path, top: str) -> bool:
 
 
 def _file_of(base: Path, module: str) -> Path | None:
-    path = base.joinpath(*module.split("."))
-    for candidate in (path / "__init__.py", path.with_name(path.name + ".py")):
-        if candidate.is_file():
-            return candidate
+    stem = os.path.join(base, *module.split("."))  # asked for thousands of times: text is quicker than Path
+    for candidate in (os.path.join(stem, "__init__.py"), f"{stem}.py"):
+        if os.path.isfile(candidate):
+            return Path(candidate)
     return None
 
 
