@@ -5,6 +5,7 @@ import closure of one stage holds that stage's code alone. A package offers a la
 group `interlock.lanes`, whose value is a `LaneSpec`.
 """
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -129,6 +130,12 @@ class LaneSpec:
         assert isinstance(model, type)
         assert issubclass(model, LaneBody)
         return model
+
+    def body(self, lane: Mapping[str, Any]) -> LaneBody:
+        """The lane's own part of a composed `lane.*`, validated; gates and search space are left out."""
+        model = self.body_model()
+        known = {name: value for name, value in lane.items() if name in model.model_fields}
+        return model.model_validate_json(json.dumps(known))
 
     def stage_function(self, stage: str) -> Callable[[StageJob], StageOutcome]:
         """The lane's function for `prepare`, `train`, `evaluate` or `export`."""

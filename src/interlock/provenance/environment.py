@@ -54,9 +54,12 @@ def lock_drift(workspace: Path) -> tuple[str, ...]:
     return tuple(found)
 
 
-def environment_digest(workspace: Path) -> str:
-    """The lock's digest; where installed packages differ from it, a digest over both: it is another run then."""
-    drift = lock_drift(workspace)
+def environment_digest(workspace: Path, drift: tuple[str, ...] | None = None) -> str:
+    """The lock's digest; where installed packages differ from it, a digest over both: it is another run then.
+
+    `drift` is the answer of `lock_drift`, where it is known already.
+    """
+    drift = lock_drift(workspace) if drift is None else drift
     return sha256_json({"lock": lock_digest(workspace), "drift": drift}) if drift else lock_digest(workspace)
 
 

@@ -14,7 +14,7 @@ from interlock.contracts.stage import STAGE_INPUTS, STAGE_PARAMS, StageName, Sta
 from interlock.errors import InterlockError
 from interlock.lanes.catalog import find_lane
 from interlock.lanes.spec import LaneSpec, load_object
-from interlock.provenance.canonical import canonical_json, sha256_json
+from interlock.provenance.canonical import sha256_json
 from interlock.provenance.closure import code_digest
 from interlock.provenance.digest import files_under, sha256_file
 from interlock.provenance.dotted import select
@@ -95,11 +95,8 @@ def _sources_digest(workspace: Path, spec: LaneSpec, config: Mapping[str, Any]) 
     """Digest over names and bytes of all files that the lane's data is read from."""
     if spec.sources is None:
         return None
-    model = spec.body_model()
-    known = {name: value for name, value in config["lane"].items() if name in model.model_fields}
-    body = model.model_validate_json(canonical_json(known))
     digest, found = hashlib.sha256(), False
-    for path in load_object(spec.sources)(body, workspace):
+    for path in load_object(spec.sources)(spec.body(config["lane"]), workspace):
         for name in files_under(path) if path.is_dir() else [path.name]:
             file = path / name if path.is_dir() else path
             digest.update(f"{name}\0{sha256_file(file)}\0".encode())

@@ -23,7 +23,7 @@ from interlock.lanes.spec import LaneSpec, Progress, StageOutcome
 from interlock.provenance import attempts
 from interlock.provenance.digest import describe_files, files_under, sha256_file
 from interlock.provenance.dotted import select
-from interlock.provenance.environment import environment, git_state, host_name, lock_drift
+from interlock.provenance.environment import environment, environment_digest, git_state, host_name, lock_drift
 from interlock.provenance.files import write_json
 from interlock.provenance.workspace import interlock_home, require_workspace_code
 from interlock.stages.current import StageKey, stage_key
@@ -65,7 +65,8 @@ def run_stage(stage: StageName, place: Place, work: Work, *, progress: Progress,
     spec = find_lane(str(config.get("lane", {}).get("kind")))
     home, folder = interlock_home(place.workspace), place.folder / stage
     records = {name: load_record(place.folder / name, verify=True) for name in STAGE_INPUTS[stage]}
-    if drift := lock_drift(place.workspace):
+    drift = lock_drift(place.workspace)
+    if drift:
         progress.message(f"the environment differs from the lock, so the run gets an id of its own: {'; '.join(drift)}")
     draft = Frame(
         place=place,
@@ -78,7 +79,7 @@ def run_stage(stage: StageName, place: Place, work: Work, *, progress: Progress,
         inputs={name: place.folder / name for name in records},
         records=records,
         run_id=None,
-        key=stage_key(stage, place, spec, config),
+        key=stage_key(stage, place, spec, config, environment=environment_digest(place.workspace, drift)),
         state=home / "state",
         progress=progress,
     )

@@ -1,7 +1,5 @@
 """Call the lane's own function for a stage, showing it exactly the configuration that the stage may see."""
 
-import json
-
 from pydantic import TypeAdapter
 
 from interlock.contracts.hardware import CpuTarget, Hardware
@@ -32,7 +30,6 @@ def lane_work(frame: Frame) -> StageOutcome:
 
 def _visible_body(frame: Frame) -> LaneBody:
     """The lane's body with only the tracked keys: reading another one fails instead of going stale unnoticed."""
-    model = frame.spec.body_model()
-    known = {name: value for name, value in frame.lane.items() if name in model.model_fields}
-    whole = model.model_validate_json(json.dumps(known))
-    return model.model_construct(**{name: getattr(whole, name) for name in frame.params["lane"] if name in known})
+    whole = frame.spec.body(frame.lane)
+    tracked = {name: getattr(whole, name) for name in frame.params["lane"] if name in type(whole).model_fields}
+    return type(whole).model_construct(**tracked)
