@@ -7,6 +7,7 @@
     |-- DecisionError             1   a decision steps outside what the verdict or the search space allows
     |-- StageError                1   a stage cannot run or broke its contract
     |   |-- NonFiniteError        1   NaN or Inf in a loss or a gradient
+    |   |-- PrunedError           1   a sweep gave the training up; it can be resumed
     |   `-- BusyError             1   another process holds the run
     |-- ProvenanceError           1   a digest, a chain or a record does not hold
     `-- RegistryError             1   the archive or the registry refuses a change
@@ -129,6 +130,10 @@ class StageError(InterlockError):
 
 class NonFiniteError(StageError):
     """A loss or a gradient became NaN or infinite; training halts at once."""
+
+
+class PrunedError(StageError):
+    """A sweep gave the training up before its end; its resume state is kept and there is no result."""
 
 
 class BusyError(StageError):

@@ -30,6 +30,17 @@ class Progress(Protocol):
         """Say one line."""
         ...
 
+    def stage_begins(self, stage: StageName, run_id: str | None) -> None:
+        """Be told which stage of which run the next reports come from; no run in prepare."""
+        ...
+
+    def curve(self, step: int, values: Mapping[str, float]) -> None:
+        """Take one point of the training curves: finite values by name, at an optimiser step.
+
+        Raises PrunedError to end a training that its sweep gives up; nothing else may reach the training from here.
+        """
+        ...
+
 
 @dataclass(frozen=True, kw_only=True)
 class StageJob:

@@ -93,6 +93,7 @@ def run_stage(stage: StageName, place: Place, work: Work, *, progress: Progress,
             home, lane=place.lane, stage=stage, run_id=run_id, params_sha256=frame.key.params_sha256
         ) as attempt,
     ):
+        progress.stage_begins(stage, run_id)
         record = _execute(frame, work, attempt.id)
         if run_id:
             shutil.rmtree(state)  # the record stands: a resume state is of no more use

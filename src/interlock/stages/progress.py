@@ -2,9 +2,10 @@
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeVar
 
+from interlock.contracts.stage import StageName
 from interlock.lanes.spec import Progress
 
 Item = TypeVar("Item")
@@ -22,8 +23,14 @@ class Silent:
     def message(self, text: str) -> None:
         """Say nothing."""
 
+    def stage_begins(self, stage: StageName, run_id: str | None) -> None:
+        """Nobody needs to know."""
 
-class Lines:
+    def curve(self, step: int, values: Mapping[str, float]) -> None:
+        """Keep nothing: the curves stand in the run's own files."""
+
+
+class Lines(Silent):
     """Writes plain lines to stderr, at most one every five seconds per loop; safe where nobody watches."""
 
     def track(self, items: Iterable[Item], description: str, total: int | None = None) -> Iterator[Item]:

@@ -95,6 +95,7 @@ class Ledger(Callback):
         next(self._bar, None)
         if trainer.global_step % self._config.log_every_steps == 0:
             self._log.append(epoch=len(self.rows) + 1, step=trainer.global_step, loss=self._loss, lr=self._lr)
+            self._progress.curve(trainer.global_step, {"train/loss": self._loss, "train/lr": self._lr})
 
     def on_validation_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Start the validation sum anew, also when a resumed run validates again."""
@@ -129,6 +130,8 @@ class Ledger(Callback):
             f"epoch {row.epoch}/{self._config.epochs}: training loss {row.train_loss:.4f}, "
             f"validation loss {row.validation_loss:.4f}"
         )
+        curves = {"epoch": row.epoch, "train/epoch_loss": row.train_loss, "validation/loss": row.validation_loss}
+        self._progress.curve(row.step, curves)
         trainer.should_stop = self.early_stopped
         if is_stalled([row.train_loss for row in self.rows], self._config.converged):
             raise StageError(

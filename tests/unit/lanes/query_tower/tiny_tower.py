@@ -20,16 +20,9 @@ from interlock.contracts.stage import Artifact, StageRecord
 from interlock.lanes.query_tower import data, evaluate, export, train
 from interlock.lanes.query_tower.config import QueryTower
 from interlock.lanes.spec import StageJob
+from interlock.stages.progress import Silent
 
 SYLLABLES = [a + b for a in "bdfgklmnprstvz" for b in ("a", "e", "i", "o", "u", "an", "or", "il")]
-
-
-class Silent:
-    def track(self, items, description, total=None):
-        return items
-
-    def message(self, text):
-        pass
 
 
 def write_beir(folder: Path, *, topics=60, seed=0) -> None:

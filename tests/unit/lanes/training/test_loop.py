@@ -1,3 +1,4 @@
+import dataclasses
 import os
 import random
 import signal
@@ -11,7 +12,7 @@ import torch
 
 import interlock
 from interlock.contracts.hardware import CpuTarget, CudaTarget, MpsTarget
-from interlock.errors import NonFiniteError, StageError
+from interlock.errors import NonFiniteError, PrunedError, StageError
 from interlock.lanes.training import callbacks, checkpoints
 from interlock.lanes.training.config import ConvergenceRule
 from interlock.provenance.chain import read_chain
@@ -228,3 +229,24 @@ def test_training_works_outside_the_main_thread(tiny, tmp_path):
     worker.start()
     worker.join()
     assert (tmp_path / "out" / "model.safetensors").is_file()
+
+
+def test_curves_are_handed_on_by_step_and_a_pruned_training_resumes_to_the_same_bits(tiny, tmp_path):
+    class Impatient(tiny.Messages):
+        def curve(self, step, values):
+            super().curve(step, values)
+            if values.get("epoch") == 3:
+                raise PrunedError("the sweep gave it up")
+
+    whole, cut = (tiny.tiny_job(tmp_path / name) for name in ("whole", "cut"))
+    result = tiny.tiny_fit(whole, tiny.tiny_config())
+    with pytest.raises(PrunedError):
+        tiny.tiny_fit(dataclasses.replace(cut, progress=Impatient()), tiny.tiny_config())
+    assert not list(cut.folder.iterdir())
+    tiny.tiny_fit(cut, tiny.tiny_config())
+    steps = [step for step, _ in whole.progress.points]
+    assert steps == sorted(steps)
+    ends = [(step, values["validation/loss"]) for step, values in whole.progress.points if "epoch" in values]
+    assert ends == [(row.step, row.validation_loss) for row in result.rows]
+    assert cut.progress.points[0][0] > whole.progress.points[0][0]
+    assert digests(cut.folder) == digests(whole.folder)

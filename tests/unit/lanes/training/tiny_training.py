@@ -26,6 +26,7 @@ from interlock.lanes.training.config import AdamW, TrainerConfig
 from interlock.lanes.training.loop import TrainingResult, fit
 from interlock.lanes.training.module import TrainedModule
 from interlock.lanes.training.resume import ResumableData
+from interlock.stages.progress import Silent
 
 
 class Numbers:
@@ -51,15 +52,16 @@ class Regression(TrainedModule):
         return {"loss": functional.mse_loss(self.network(batch[0]), batch[1]), "count": len(batch[0])}
 
 
-class Messages:
+class Messages(Silent):
     def __init__(self):
         self.texts = []
-
-    def track(self, items, description, total=None):
-        return items
+        self.points = []
 
     def message(self, text):
         self.texts.append(text)
+
+    def curve(self, step, values):
+        self.points.append((step, dict(values)))
 
 
 def tiny_job(root: Path, **changes) -> StageJob:
