@@ -1,4 +1,4 @@
-"""DVC stage `compose`: conf/ and params.yaml -> params/<lane>.yaml. The only stage that composes; all others read."""
+"""DVC stage `compose`: conf/, params.yaml and the code -> params/. The only stage that composes; all others read."""
 
 import sys
 from pathlib import Path
@@ -8,15 +8,16 @@ sys.path.insert(0, str(WORKSPACE / "src"))  # this checkout's code, also inside 
 
 from interlock.config.freshness import write_stamp  # noqa: E402
 from interlock.config.params import compose_workspace, write_composed  # noqa: E402
-from interlock.config.pipeline import require_rendered  # noqa: E402
+from interlock.config.pipeline import require_rendered, write_declared  # noqa: E402
 from interlock.stages.entry import guarded  # noqa: E402
 
 
 def compose() -> None:
-    """Validate every lane, then write; refuse when dvc.yaml no longer fits the configuration or the code."""
+    """Validate every lane, then write; refuse when dvc.yaml no longer fits the configuration."""
     experiments = compose_workspace(WORKSPACE)
     require_rendered(WORKSPACE, experiments)
     changed = write_composed(WORKSPACE, experiments)
+    write_declared(WORKSPACE, experiments)
     write_stamp(WORKSPACE)
     print(f"composed {', '.join(experiments)}; changed: {', '.join(changed) or 'none'}")
 

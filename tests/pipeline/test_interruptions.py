@@ -144,7 +144,10 @@ def test_the_code_of_a_plug_in_is_watched(make_workspace, tmp_path):
     workspace.repro()
     train = plugins / "toy_lane" / "train.py"
     train.write_text(train.read_text() + "# a remark\n")
-    assert workspace.repro()[0] == "toy-train"
+    assert workspace.repro()[:2] == ["compose", "toy-train"]
+    options = plugins / "toy_lane" / "conf" / "optimizer" / "plain.yaml"
+    options.write_text(options.read_text() + "# a remark\n")
+    assert workspace.repro() == ["compose"]
 
 
 def test_jobs_that_need_the_same_data_wait_for_each_other(workspace):

@@ -44,26 +44,37 @@ def test_a_helper_of_one_stage_runs_what_depends_on_it(workspace):
     workspace.repro()
     page = workspace.path / "src/interlock/reports/decisions.py"
     page.write_text(page.read_text() + "\n# a remark\n")
-    assert workspace.repro() == of("toy", "decide")
+    assert workspace.repro() == ["compose", "toy-decide"]
 
 
 def test_a_stage_that_gives_the_same_again_stops_the_wave(workspace):
     workspace.repro()
     page = workspace.path / "src/interlock/stages/prepare.py"
     page.write_text(page.read_text() + "\n# a remark\n")
-    assert workspace.repro() == of("toy", "prepare")
+    assert workspace.repro() == ["compose", "toy-prepare"]
 
 
-def test_a_new_import_is_refused_until_rendered(workspace):
+def test_a_new_import_is_watched_from_the_next_run_on(workspace):
     workspace.repro()
     page = workspace.path / "src/interlock/reports/figures.py"
-    page.write_text(page.read_text() + "\nimport interlock.contracts.agent  # noqa\n")
-    output = workspace.run("dvc", "repro", code=255)
-    assert "dvc.yaml: toy-evaluate: the code imports files that are not its dependencies" in output
-    assert "src/interlock/contracts/agent.py" in output
-    assert "way out: interlock pipeline render" in output
-    workspace.interlock("pipeline", "render")
+    page.write_text(page.read_text() + "\nimport interlock.new_module  # noqa\n")
+    module = workspace.path / "src/interlock/new_module.py"
+    module.write_text("VALUE = 1\n")
+    assert "toy-evaluate" in workspace.repro()
+    assert workspace.repro() == []
+    module.write_text("VALUE = 2\n")
+    ran = workspace.repro()
+    assert "toy-evaluate" in ran
+    assert "toy-train" not in ran
+
+
+def test_a_stage_refuses_code_that_dvc_was_not_told_of(workspace):
     workspace.repro()
+    page = workspace.path / "src/interlock/stages/train.py"
+    page.write_text(page.read_text() + "\n# a remark\n")
+    output = workspace.run("python", "pipelines/train.py", "toy", code=1)
+    assert "params/stages.json: toy.train.code: the code was changed after DVC looked at it" in output
+    assert "way out: dvc repro again" in output
 
 
 def test_refused_configuration_leaves_the_last_good_files(workspace):

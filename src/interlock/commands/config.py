@@ -8,7 +8,7 @@ from interlock.config import compose as composing
 from interlock.config import explain as explaining
 from interlock.config.freshness import write_stamp
 from interlock.config.params import compose_workspace, composed_text, spell, write_composed
-from interlock.config.pipeline import require_rendered, write_rendered
+from interlock.config.pipeline import require_rendered, write_declared, write_rendered
 from interlock.config.validate import validate as validated
 
 
@@ -22,6 +22,7 @@ def compose(workspace: Path, *, show: bool, as_json: bool) -> None:
             say(f"# params/{lane}.yaml\n{composed_text(experiment)}")
     else:
         changed = write_composed(workspace, experiments)
+        write_declared(workspace, experiments)
         write_stamp(workspace)
         for lane in experiments:
             say(f"params/{lane}.yaml {'written' if lane in changed else 'unchanged'}")

@@ -1,11 +1,12 @@
 """Render `dvc.yaml` from the composed configuration, and refuse to run when the committed one no longer fits.
 
-One compose stage, then six stages per lane. The code dependencies of a stage are its import closure, from the same
-function that gives its code digest. Later stages depend on the `outputs.json` of earlier ones, which holds the digests
-of all they hand over, so that logs, durations and a rerun with the same result never make anything run again.
+One compose stage, then six stages per lane. Prepare and train depend on the keys they read, so that `dvc status` names
+what was tuned; the other stages on one digest of theirs, and all on a digest of their code
+(`interlock.stages.declared`). Later stages depend on the `outputs.json` of earlier ones, which holds the digests of all
+they hand over, so that logs, durations and a rerun with the same result never make anything run again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +14,22 @@ import yaml
 
 from interlock.config.freshness import STAMP
 from interlock.config.params import COMPOSED
+from interlock.config.plugins import conf_files
 from interlock.contracts.experiment import Experiment
 from interlock.contracts.stage import STAGE_INPUTS, STAGE_PARAMS, STAGES, StageName
 from interlock.errors import ConfigError, Fault
 from interlock.lanes.catalog import find_lane
 from interlock.lanes.spec import LaneSpec, load_object
-from interlock.provenance.closure import import_closure
+from interlock.provenance.canonical import plain
 from interlock.provenance.environment import LOCK_FILE
-from interlock.provenance.files import write_atomic
+from interlock.provenance.files import write_atomic, write_json
 from interlock.stages.code import dependency_name, stage_code
+from interlock.stages.declared import DECLARED, stage_digests
 
 DVC_FILE = "dvc.yaml"
+_CODE = ("pipelines", "src/interlock")
+_KEY_BY_KEY: tuple[StageName, ...] = ("prepare", "train")
+
 _HEADER = "# Rendered by `interlock pipeline render` from conf/ and params.yaml; edit those instead.\n"
 
 
@@ -74,28 +80,48 @@ def require_rendered(workspace: Path, experiments: Mapping[str, Experiment]) -> 
     raise ConfigError([fault], subject=DVC_FILE, hint="interlock pipeline render")
 
 
+def write_declared(workspace: Path, experiments: Mapping[str, Experiment]) -> None:
+    """Note the code and the configuration that each stage would run with; the same ones write the same bytes."""
+    digests = {
+        lane: stage_digests(workspace, find_lane(experiment.lane.kind), plain(experiment))
+        for lane, experiment in experiments.items()
+    }
+    write_json(workspace / DECLARED, digests)
+
+
 def _compose_stage(workspace: Path, experiments: Mapping[str, Experiment]) -> dict[str, Any]:
-    specs = [find_lane(experiment.lane.kind) for experiment in experiments.values()]
-    roots = [str(workspace / "pipelines" / "compose.py"), *(spec.config.partition(":")[0] for spec in specs)]
-    packages = dict.fromkeys(("interlock", *(spec.top_package for spec in specs)))
-    code = import_closure(roots, source_root=workspace / "src", packages=tuple(packages))
+    specs = {experiment.lane.kind: find_lane(experiment.lane.kind) for experiment in experiments.values()}
+    composed = [f"{COMPOSED}/{lane}.yaml" for lane in experiments]
     return {
         "cmd": "python pipelines/compose.py",
-        "deps": sorted({"conf", *_names(workspace, code)}),
+        "deps": ["conf", *_CODE, *_plug_ins(workspace, specs.values())],
         "params": ["experiment", "lanes", "overrides", "lane_overrides"],
         # Kept while composing, so that a refused configuration leaves the last good files in place.
-        "outs": [{name: {"persist": True}} for name in (*(f"{COMPOSED}/{lane}.yaml" for lane in experiments), STAMP)],
+        "outs": [{name: {"persist": True}} for name in (*composed, DECLARED, STAMP)],
     }
+
+
+def _plug_ins(workspace: Path, specs: Iterable[LaneSpec]) -> list[str]:
+    """Code and YAML of lanes that live in packages of their own, file by file: their folders hold caches too."""
+    files: set[Path] = set()
+    for spec in specs:
+        files.update(file for stage in STAGES for file in stage_code(stage, spec, workspace))
+        files.update(conf_files(spec))
+    ours = tuple(workspace / name for name in ("conf", *_CODE))
+    return _names(workspace, tuple(file for file in files if not any(file.is_relative_to(folder) for folder in ours)))
 
 
 def _lane_stage(workspace: Path, lane: str, stage: StageName, spec: LaneSpec, experiment: Experiment) -> dict[str, Any]:
     handed = [f"artifacts/lanes/{lane}/{name}/outputs.json" for name in STAGE_INPUTS[stage]]
     sources = _sources(workspace, spec, experiment) if stage == "prepare" else []
-    code = _names(workspace, stage_code(stage, spec, workspace))
+    if stage in _KEY_BY_KEY:
+        keys = [{f"{COMPOSED}/{lane}.yaml": list(STAGE_PARAMS[stage])}, {DECLARED: [f"{lane}.{stage}.code"]}]
+    else:
+        keys = [{DECLARED: [f"{lane}.{stage}"]}]
     return {
         "cmd": f"python pipelines/{stage}.py {lane}",
-        "deps": [*handed, *sources, LOCK_FILE, *code],
-        "params": [{f"{COMPOSED}/{lane}.yaml": list(STAGE_PARAMS[stage])}],
+        "deps": [*handed, *sources, LOCK_FILE],
+        "params": keys,
         "outs": [f"artifacts/lanes/{lane}/{stage}"],
     }
 

@@ -1,5 +1,6 @@
 """dvc.yaml is rendered from the configuration and the code, and a stale one is refused."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -7,7 +8,8 @@ import pytest
 import yaml
 
 from interlock.config.params import compose_workspace
-from interlock.config.pipeline import render, require_rendered, write_rendered
+from interlock.config.pipeline import render, require_rendered, write_declared, write_rendered
+from interlock.contracts.stage import STAGES
 from interlock.errors import ConfigError, DataError
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -34,28 +36,57 @@ def test_stages_in_order_with_their_inputs(workspace):
     assert list(stages) == ["compose", *(f"query_tower-{stage}" for stage in names)]
     handed = [dep for dep in stages["query_tower-judge"]["deps"] if dep.startswith("artifacts/")]
     assert handed == [f"artifacts/lanes/query_tower/{name}/outputs.json" for name in ("train", "evaluate", "export")]
-    outs = ["params/query_tower.yaml", "params/composed.json"]
+    outs = ["params/query_tower.yaml", "params/stages.json", "params/composed.json"]
     assert stages["compose"]["outs"] == [{name: {"persist": True}} for name in outs]
 
 
-def test_a_stage_depends_on_its_own_code_and_no_other(workspace):
+def test_dvc_watches_the_digest_of_each_stage_and_the_keys_that_are_tuned(workspace):
     stages = rendered(workspace)["stages"]
-    deps = {name: set(stage["deps"]) for name, stage in stages.items()}
-    lane = "src/interlock/lanes/query_tower"
-    assert f"{lane}/export.py" in deps["query_tower-export"]
-    assert f"{lane}/export.py" not in deps["query_tower-train"]
-    assert f"{lane}/train.py" not in deps["query_tower-evaluate"]
-    assert not any("lanes/query_tower/model" in dep for dep in deps["query_tower-judge"])
-    assert not any(dep.startswith("src/interlock/gates") for dep in deps["query_tower-train"])
-    assert not any("docstrings" in dep for dep in deps["query_tower-train"])
+    assert stages["compose"]["deps"] == ["conf", "pipelines", "src/interlock"]
+    keys, code = stages["query_tower-prepare"]["params"]
+    assert keys == {"params/query_tower.yaml": ["lane.kind", "lane.data"]}
+    assert code == {"params/stages.json": ["query_tower.prepare.code"]}
+    assert "lane.optimizer" in stages["query_tower-train"]["params"][0]["params/query_tower.yaml"]
+    assert stages["query_tower-judge"]["params"] == [{"params/stages.json": ["query_tower.judge"]}]
 
 
-def test_gates_are_parameters_of_the_judge_and_not_of_training(workspace):
-    stages = rendered(workspace)["stages"]
-    seen = {name: stage["params"][0]["params/query_tower.yaml"] for name, stage in stages.items() if name != "compose"}
-    assert "lane.gates" in seen["query_tower-judge"]
-    assert "lane.gates" not in seen["query_tower-train"]
-    assert seen["query_tower-prepare"] == ["lane.kind", "lane.data"]
+def declared(workspace, *overrides):
+    """What the compose stage would write for one lane."""
+    rendered(workspace, f"{{{', '.join(overrides)}}}")
+    write_declared(workspace, compose_workspace(workspace))
+    return json.loads((workspace / "params/stages.json").read_text())["query_tower"]
+
+
+def changed(before, after, what):
+    return [stage for stage in STAGES if before[stage][what] != after[stage][what]]
+
+
+@pytest.mark.parametrize(
+    ("file", "stages"),
+    [
+        ("lanes/query_tower/export.py", ["export"]),
+        ("lanes/query_tower/train.py", ["train"]),
+        ("lanes/retrieval/datasets/docstrings.py", ["prepare"]),
+        ("gates/statistics.py", ["evaluate", "export", "judge"]),
+        ("commands/status.py", []),
+    ],
+)
+def test_edited_code_changes_the_stages_that_can_run_it(workspace, file, stages):
+    before = declared(workspace)
+    with (workspace / "src/interlock" / file).open("a") as code:
+        code.write("# another comment\n")
+    after = declared(workspace)
+    assert changed(before, after, "code") == stages
+    assert changed(before, after, "config") == []
+
+
+def test_an_override_changes_the_stages_that_read_its_key(workspace):
+    before = declared(workspace)
+    gates = declared(workspace, "lane: {gates: {r_at_5: {target: 0.6}}}")
+    assert changed(before, gates, "config") == ["export", "judge"]
+    seed = declared(workspace, "seed: 7")
+    assert changed(before, seed, "config") == ["train", "evaluate", "export", "decide"]
+    assert declared(workspace, "tracking: jsonl") == before
 
 
 def test_outside_data_is_watched(workspace, tmp_path):
@@ -77,6 +108,6 @@ def test_a_stale_file_is_refused_and_named(workspace):
     assert not write_rendered(workspace, experiments)
     require_rendered(workspace, experiments)
     path = workspace / "dvc.yaml"
-    path.write_text(path.read_text().replace("- lane.gates", "- lane.gate"))
-    with pytest.raises(ConfigError, match="query_tower-export, query_tower-judge"):
+    path.write_text(path.read_text().replace("query_tower.judge", "query_tower.jury"))
+    with pytest.raises(ConfigError, match="query_tower-judge"):
         require_rendered(workspace, experiments)
