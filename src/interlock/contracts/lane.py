@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from interlock.contracts.base import Contract
-from interlock.contracts.gate import Gate
+from interlock.contracts.gate import Gate, families, mixed_family
 
 BODY_KEYS = ("kind", "data", "model", "optimizer", "trainer", "inputs")
 """Keys of `lane.*` that enter the run id."""
@@ -57,6 +57,13 @@ class LanePolicy(Contract):
     def _has_a_blocking_gate(self) -> "LanePolicy":
         if not any(gate.severity in ("block", "halt") for gate in self.gates.values()):
             raise ValueError("at least one gate must have severity block or halt")
+        return self
+
+    @model_validator(mode="after")
+    def _families_can_be_judged_jointly(self) -> "LanePolicy":
+        for family, members in families(self.gates).items():
+            if (fault := mixed_family(family, members)) is not None:
+                raise ValueError(fault)
         return self
 
 

@@ -8,8 +8,27 @@ from interlock.contracts.base import Contract
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
-Estimator = Literal["rate", "mean", "quantile", "value"]
-"""How the value follows from the items: a share of yes/no items, a mean, a quantile, or a plain value."""
+Estimator = Literal["rate", "mean", "quantile", "ratio", "calibration", "value"]
+"""How the value follows from the items:
+
+    rate         share of yes/no items
+    mean         mean of one score per item
+    quantile     quantile of one score per item
+    ratio        sum of one score over the sum of another, e.g. tokens per second
+    calibration  expected calibration error over `bins`, as everybody computes it; the judge takes its bias off
+                 (`interlock.gates.calibration`)
+    value        a plain number
+"""
+
+
+class Bins(Contract):
+    """How a calibration error sorts its items by confidence."""
+
+    count: Annotated[int, Field(ge=1, le=1000)] = 15
+    """Number of bins."""
+    layout: Literal["equal_width", "equal_mass"] = "equal_width"
+    """`equal_width`: bins of width 1 / count over 0..1, each with its upper edge; `equal_mass`: quantiles of the
+    confidences (equal ones stay together)."""
 
 
 class ScoresRef(Contract):
@@ -18,7 +37,11 @@ class ScoresRef(Contract):
     file: str
     """Path relative to the stage folder, e.g. `per_query.parquet`."""
     column: str
-    """Column holding one finite score per item."""
+    """Column holding one finite score per item; for a ratio what is counted, for a calibration 1 where correct."""
+    denominator: str | None = None
+    """For a ratio: column of what the score is divided by, e.g. seconds; zero or more per item."""
+    confidence: str | None = None
+    """For a calibration: column of the stated probability of being correct, 0..1."""
     item: str = "query_id"
     """Column naming the item, so that comparisons pair the same ones."""
     sha256: Sha256
@@ -42,7 +65,9 @@ class Measurement(Contract):
     """Which quantile, for `estimator: quantile`; values follow numpy's default, linear interpolation."""
     score_range: tuple[float, float] | None = None
     """Smallest and largest score an item can have, where that is known (a rate is 0..1 by itself). Needed for an
-    interval when nearly all items score the same."""
+    interval when nearly all items score the same. Of a ratio: smallest and largest value."""
+    bins: Bins | None = None
+    """Bins of a calibration error."""
     split: str = ""
     """Name of the data split, e.g. `test`."""
     split_sha256: Sha256 | None = None
@@ -60,9 +85,17 @@ class Measurement(Contract):
     def _fits_its_estimator(self) -> "Measurement":
         if (self.quantile is None) == (self.estimator == "quantile"):
             raise ValueError(f"{self.name}: `quantile` belongs to estimator quantile, and to no other")
+        if (self.bins is None) == (self.estimator == "calibration"):
+            raise ValueError(f"{self.name}: `bins` belong to estimator calibration, and to no other")
+        self._refuse_second_column("denominator", "ratio")
+        self._refuse_second_column("confidence", "calibration")
         if self.score_range is not None and not self.score_range[0] < self.score_range[1]:
             raise ValueError(f"{self.name}: score_range needs its smaller number first, not {self.score_range}")
         return self
+
+    def _refuse_second_column(self, field: str, estimator: str) -> None:
+        if self.scores is not None and (getattr(self.scores, field) is None) == (self.estimator == estimator):
+            raise ValueError(f"{self.name}: scores.{field} belongs to estimator {estimator}, and to no other")
 
 
 class Measurements(Contract):

@@ -67,6 +67,12 @@ class Cause(StrEnum):
     """Metric and baseline were measured by different or unknown code."""
     NOT_COMPARABLE = "not_comparable"
     """A comparison that says nothing: with itself, or of numbers that are no means."""
+    DENOMINATOR = "denominator"
+    """A ratio whose denominators are negative or add up to nothing."""
+    BASELINE_CHANGED = "baseline_changed"
+    """The baseline is not the one that the gate is pinned to."""
+    FAMILY = "family"
+    """Gates of one family that cannot be judged jointly: other confidences, or some known only after export."""
     NOT_A_CHECK = "not_a_check"
     """A yes/no gate found something that is neither yes nor no."""
 
@@ -87,9 +93,14 @@ class GateResult(Contract):
     observed: float | None
     """The estimate (for a baseline gate the mean difference); None when there is none."""
     bound: float | None
-    """The one-sided confidence bound that a pass needs on the right side; None for a plain comparison or no bound."""
+    """The one-sided confidence bound that a pass needs on the right side; None for a plain comparison or no bound.
+    In a family it is taken at the level that Holm's procedure asks of this gate."""
     other_bound: float | None = None
-    """The bound on the other side, which separates fail from inconclusive."""
+    """The bound on the other side, which separates fail from inconclusive; always at the gate's own confidence."""
+    confidence: float | None = None
+    """Confidence of `bound`: the gate's own, or more in a family; None for a plain comparison."""
+    family: str | None = None
+    """Name of the family it was judged with."""
     target: float | None
     """Threshold or margin; None for a predicate."""
     comparison: str
@@ -99,7 +110,12 @@ class GateResult(Contract):
     n: int | None
     """Number of items; None when unknown."""
     n_needed: int | None = None
-    """Items that would decide an inconclusive gate (power 0.8 if the estimate is true); None when no number would."""
+    """Items that would decide an inconclusive gate (power 0.8 if the estimate is true); None when no number would,
+    and the reason says why."""
+    detectable: float | None = None
+    """Distance from the target that this many items tell with power 0.8, for an inconclusive gate; None when none."""
+    baseline_sha256: str | None = None
+    """Digest of the baseline's items and scores that a baseline gate compared with."""
     method: str
     """Name of the interval method, e.g. `wilson`; `plain` without one."""
     reason: str

@@ -50,9 +50,10 @@ def sentence(subject: str, bounds: Bounds, *, verdict: Verdict, direction: Direc
 def numerals(*numbers: float) -> list[str]:
     """The numbers with three decimals, or as many as it takes to tell different numbers apart."""
     texts: list[str] = []
+    num_different = len({math.inf if math.isinf(number) else number for number in numbers})  # both are `unknown`
     for digits in range(3, 18):
         texts = [_numeral(number, digits) for number in numbers]
-        if len(set(texts)) == len(set(numbers)):
+        if len(set(texts)) == num_different:
             break
     return texts
 
@@ -65,13 +66,12 @@ def _numeral(number: float, digits: int) -> str:
 
 
 def _outlook(bounds: Bounds, plan: Plan) -> str:
-    if bounds.method == "sparse":
-        return "; too few items differ from each other for a bootstrap"
-    parts = []
-    if plan.detectable is not None:
-        parts.append(f"this many can tell a distance of {plan.detectable:.2g}")
-    parts.append(f"about n={plan.needed} would decide" if plan.needed else "no realistic n would decide")
-    return "; " + ", ".join(parts)
+    if plan.detectable is None:
+        told = f"no distance is known that n={bounds.n} can tell"
+    else:
+        told = f"this many can tell a distance of {plan.detectable:.2g}"
+    decided = f"about n={plan.needed} would decide" if plan.needed else f"no n would decide: {plan.obstacle}"
+    return f"; {told}, {decided}"
 
 
 def _finite(number: float) -> float | None:

@@ -1,14 +1,64 @@
 """Two measurements of the same items, subtracted item by item, after every reason not to compare them is ruled out.
 
-Unknown is not equal: a split or an evaluator without a digest blocks the comparison.
+Unknown is not equal: a split or an evaluator without a digest blocks the comparison. A gate may pin its baseline to the
+digest of its items and scores; then nothing else under that name is compared with.
 """
+
+import hashlib
+from dataclasses import dataclass
 
 import numpy as np
 
 from interlock.contracts.measurement import Measurement
 from interlock.contracts.verdict import Cause
+from interlock.gates.bootstrap import Scores
+from interlock.gates.paired_rates import paired_rate_bounds
 from interlock.gates.sample import BlockedError, Sample, score_range
-from interlock.gates.statistics import Scores
+from interlock.gates.statistics import MIN_DIFFERING, Bounds, Curve, mean_curve
+from interlock.provenance.canonical import sha256_json
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pairs:
+    """Differences of two samples that may be compared."""
+
+    differences: Scores
+    """Scores of the metric less those of the baseline, float64 [n] in the order of their items."""
+    are_rates: bool
+    """Whether both are shares of yes/no items."""
+    score_range: tuple[float, float]
+    """Smallest and largest possible difference."""
+
+
+def paired(sample: Sample, reference: Sample) -> Pairs:
+    """Both samples item by item, or BlockedError saying why they cannot be compared."""
+    metric, baseline = sample.measurement, reference.measurement
+    rates = metric.estimator == baseline.estimator == "rate"
+    return Pairs(
+        differences=paired_differences(sample, reference),
+        are_rates=rates,
+        score_range=difference_range(metric, baseline),
+    )
+
+
+def difference_curve(pairs: Pairs, *, rng: np.random.Generator) -> Curve:
+    """Bounds of the mean difference: Tango's score bounds for two rates, the bootstrap for other means.
+
+    Fewer than `MIN_DIFFERING` pairs of rates take the conservative way of `mean_curve` too.
+    """
+    differences = pairs.differences
+    # Tango's bounds are asymptotic: three gains in three pairs would prove a gain, and equal systems reach that in one
+    # of eight samples.
+    if not pairs.are_rates or differences.size < MIN_DIFFERING:
+        return mean_curve(differences, rng=rng, score_range=pairs.score_range)
+    gains, losses = int(np.count_nonzero(differences > 0)), int(np.count_nonzero(differences < 0))
+    n = int(differences.size)
+
+    def tango(confidence: float) -> Bounds:
+        estimate, lower, upper = paired_rate_bounds(gains, losses, n, confidence=confidence)
+        return Bounds(estimate=estimate, lower=lower, upper=upper, confidence=confidence, method="tango", n=n)
+
+    return tango
 
 
 def paired_differences(sample: Sample, reference: Sample) -> Scores:
@@ -27,6 +77,28 @@ def paired_differences(sample: Sample, reference: Sample) -> Scores:
     if not np.array_equal(sample.items, reference.items):
         raise BlockedError(Cause.ITEMS_DIFFER, f"{subject}: n={metric.n} and n={baseline.n} are not the same items")
     return scores - other_scores
+
+
+def scores_sha256(sample: Sample) -> str:
+    """Digest of a sample's item ids and their scores, to pin a baseline to: whatever file holds them, in any order.
+
+    SHA-256 of: the SHA-256 (hex) of the sorted ids as canonical JSON, then the scores as little-endian float64.
+    Raises BlockedError for a sample without per-item scores.
+    """
+    if sample.scores is None or sample.items is None:
+        name = sample.measurement.name
+        raise BlockedError(Cause.NOT_COMPARABLE, f"{name}: a value without per-item scores is no baseline")
+    scores = (sample.scores + 0.0).astype("<f8")  # -0.0 becomes 0.0
+    return hashlib.sha256(sha256_json(sample.items.tolist()).encode() + scores.tobytes()).hexdigest()
+
+
+def refuse_other_than(pinned: str | None, found: str, *, baseline: str) -> None:
+    """Raise BlockedError unless the baseline is the pinned one."""
+    if pinned is not None and pinned != found:
+        raise BlockedError(
+            Cause.BASELINE_CHANGED,
+            f"{baseline}: its items and scores have the digest {found[:12]}, the gate is pinned to {pinned[:12]}",
+        )
 
 
 def difference_range(metric: Measurement, baseline: Measurement) -> tuple[float, float]:

@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from interlock.contracts.measurement import Measurement
+from interlock.contracts.measurement import Bins, Measurement
 from interlock.contracts.verdict import Cause
-from interlock.gates.statistics import Scores
+from interlock.gates.bootstrap import Scores
+from interlock.gates.calibration import plain_error
 
 ItemIds = Sequence[Any] | NDArray[Any]
 """Names of the items of one measurement, in the order of its scores."""
@@ -26,6 +27,7 @@ TOLERANCE = 1e-6
 
 _LARGEST = 1e100
 _RANGE_OF_UNIT = {"cosine": (-1.0, 1.0), "bool": (0.0, 1.0)}
+_TWO_COLUMNS = ("ratio", "calibration")
 
 
 class BlockedError(Exception):
@@ -44,7 +46,10 @@ class Sample:
     value: float
     """What the scores give; the stated value where there are no scores."""
     scores: Scores | None
-    """float64 [n] in the order of `items`; None when the measurement states none."""
+    """float64 [n] in the order of `items`; None when the measurement states none. Of a ratio its numerators, of a
+    calibration 1 where correct."""
+    second: Scores | None = None
+    """float64 [n]: denominators of a ratio, confidences of a calibration; None for every other estimator."""
     items: NDArray[np.str_] | None
     """Sorted item ids [n]."""
 
@@ -52,7 +57,10 @@ class Sample:
 def checked_sample(
     name: str, measurements: Mapping[str, Measurement], *, scores: Mapping[str, Any], items: Mapping[str, ItemIds]
 ) -> Sample:
-    """The sample of `name`, or BlockedError saying what is wrong with it."""
+    """The sample of `name`, or BlockedError saying what is wrong with it.
+
+    Scores are [n]; of a ratio [n, 2] numerators and denominators, of a calibration [n, 2] correct and confidence.
+    """
     measurement = _found(name, measurements)
     value = _checked_value(measurement)
     if measurement.scores is None:
@@ -60,22 +68,25 @@ def checked_sample(
     if name not in scores or name not in items:
         where = f"{measurement.scores.file}, column {measurement.scores.column}"
         raise BlockedError(Cause.SCORES_MISSING, f"{name}: its per-item scores ({where}) were not found")
-    values, ids = _as_scores(name, scores[name]), _as_items(name, items[name])
-    if not values.size == ids.size == measurement.n:
-        found = f"{values.size} scores of {ids.size} items were found"
+    values = _as_scores(name, scores[name], num_columns=2 if measurement.estimator in _TWO_COLUMNS else 1)
+    ids = _as_items(name, items[name])
+    if not len(values) == ids.size == measurement.n:
+        found = f"{len(values)} scores of {ids.size} items were found"
         raise BlockedError(Cause.SCORES_DISAGREE, f"{name}: n={measurement.n} is stated, {found}")
     order = np.argsort(ids, kind="stable")
     values, ids = values[order], ids[order]
     _refuse_duplicates(name, ids)
-    _refuse_outside(measurement, values)
-    return Sample(measurement=measurement, value=_reproduced(measurement, values), scores=values, items=ids)
+    first, second = (values[:, 0], values[:, 1]) if values.ndim == 2 else (values, None)
+    _refuse_outside(measurement, first, second)
+    value = _reproduced(measurement, first, second)
+    return Sample(measurement=measurement, value=value, scores=first, items=ids, second=second)
 
 
 def score_range(measurement: Measurement) -> tuple[float, float]:
     """Smallest and largest possible score; infinite where neither the measurement nor its unit says."""
     if measurement.score_range is not None:
         return measurement.score_range
-    if measurement.estimator == "rate":
+    if measurement.estimator in ("rate", "calibration"):
         return 0.0, 1.0
     return _RANGE_OF_UNIT.get(measurement.unit, (-math.inf, math.inf))
 
@@ -102,14 +113,15 @@ def _checked_value(measurement: Measurement) -> float:
     return value
 
 
-def _as_scores(name: str, raw: Any) -> Scores:
+def _as_scores(name: str, raw: Any, *, num_columns: int) -> Scores:
     try:
         values = np.asarray(raw)
     except ValueError:  # ragged nested lists
         raise BlockedError(Cause.SCORES_INVALID, f"{name}: its scores are not one number per item") from None
-    if values.ndim != 1 or values.dtype.kind not in "biuf":
+    if values.shape[1:] != ((2,) if num_columns == 2 else ()) or values.ndim == 0 or values.dtype.kind not in "biuf":
         found = f"{values.dtype} of shape {values.shape}"
-        raise BlockedError(Cause.SCORES_INVALID, f"{name}: its scores are {found}, not one number per item")
+        wanted = "one number per item" if num_columns == 1 else "two numbers per item"
+        raise BlockedError(Cause.SCORES_INVALID, f"{name}: its scores are {found}, not {wanted}")
     values = values.astype(np.float64)
     num_bad = int(np.count_nonzero(~(np.abs(values) <= _LARGEST)))  # negated, so that NaN counts as bad
     if num_bad:
@@ -132,34 +144,55 @@ def _refuse_duplicates(name: str, ordered_ids: NDArray[np.str_]) -> None:
         )
 
 
-def _refuse_outside(measurement: Measurement, values: Scores) -> None:
+def _refuse_outside(measurement: Measurement, values: Scores, second: Scores | None) -> None:
     name = measurement.name
-    if measurement.estimator == "rate" and not np.isin(values, (0.0, 1.0)).all():
+    if measurement.estimator in ("rate", "calibration") and not np.isin(values, (0.0, 1.0)).all():
         worst = float(values[~np.isin(values, (0.0, 1.0))][0])
-        raise BlockedError(Cause.OUT_OF_RANGE, f"{name}: a rate has scores 0 and 1, not {worst:g} (n={values.size})")
+        what = "a rate has scores" if measurement.estimator == "rate" else "being correct is"
+        raise BlockedError(Cause.OUT_OF_RANGE, f"{name}: {what} 0 and 1, not {worst:g} (n={values.size})")
+    if measurement.estimator == "ratio":
+        assert second is not None
+        return _refuse_denominators(name, second)
     low, high = score_range(measurement)
-    smallest, largest = float(values.min()), float(values.max())
+    what, checked = ("scores", values) if second is None else ("confidences", second)
+    smallest, largest = float(checked.min()), float(checked.max())
     if smallest < low - TOLERANCE or largest > high + TOLERANCE:
         raise BlockedError(
             Cause.OUT_OF_RANGE,
-            f"{name}: scores {smallest:g} .. {largest:g} lie outside {low:g} .. {high:g}, n={values.size}",
+            f"{name}: {what} {smallest:g} .. {largest:g} lie outside {low:g} .. {high:g}, n={values.size}",
         )
+    return None
 
 
-def _reproduced(measurement: Measurement, values: Scores) -> float:
+def _refuse_denominators(name: str, denominators: Scores) -> None:
+    total, smallest = float(denominators.sum()), float(denominators.min())
+    if smallest < 0:
+        raise BlockedError(Cause.DENOMINATOR, f"{name}: a denominator is {smallest:g}, under 0 (n={denominators.size})")
+    if total <= 1 / _LARGEST:
+        raise BlockedError(Cause.DENOMINATOR, f"{name}: its {denominators.size} denominators add up to {total:g}")
+
+
+def _reproduced(measurement: Measurement, values: Scores, second: Scores | None) -> float:
     """The value as the scores give it; a `value` estimator has its own formula and is taken as stated."""
     stated = measurement.value
     assert stated is not None
     if measurement.estimator == "value":
         return stated
-    if measurement.estimator == "quantile":
-        assert measurement.quantile is not None
-        computed = float(np.quantile(values, measurement.quantile))
-    else:
-        computed = float(values.mean())
+    computed = _computed(measurement, values, second)
     if not math.isclose(stated, computed, rel_tol=TOLERANCE, abs_tol=TOLERANCE):
         raise BlockedError(
             Cause.SCORES_DISAGREE,
             f"{measurement.name}: {stated:.9g} is stated, its {values.size} scores give {computed:.9g}",
         )
     return computed
+
+
+def _computed(measurement: Measurement, values: Scores, second: Scores | None) -> float:
+    if second is not None:
+        if measurement.estimator == "ratio":
+            return float(values.sum() / second.sum())
+        return plain_error(values, second, measurement.bins or Bins())
+    if measurement.estimator == "quantile":
+        assert measurement.quantile is not None
+        return float(np.quantile(values, measurement.quantile))
+    return float(values.mean())

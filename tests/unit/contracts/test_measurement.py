@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from interlock.contracts.measurement import Measurement, Measurements
+from interlock.contracts.measurement import Bins, Measurement, Measurements, ScoresRef
 
 FIELDS = {"name": "m", "value": 0.5, "unit": "ratio", "n": 4, "estimator": "rate", "evidence": "metrics.json#/m"}
 
@@ -22,6 +22,12 @@ FIELDS = {"name": "m", "value": 0.5, "unit": "ratio", "n": 4, "estimator": "rate
         {"estimator": "quantile", "quantile": 1.0},
         {"score_range": (1.0, 0.0)},
         {"split_sha256": "abc"},
+        {"estimator": "calibration"},
+        {"bins": Bins()},
+        {"estimator": "ratio", "scores": ScoresRef(file="f", column="c", sha256="0" * 64)},
+        {"scores": ScoresRef(file="f", column="c", denominator="d", sha256="0" * 64)},
+        {"estimator": "calibration", "bins": Bins(), "scores": ScoresRef(file="f", column="c", sha256="0" * 64)},
+        {"scores": ScoresRef(file="f", column="c", confidence="d", sha256="0" * 64)},
         {"surprise": 1},
     ],
     ids=str,
@@ -31,8 +37,30 @@ def test_refused(changes):
         Measurement(**(FIELDS | changes))
 
 
-def test_survives_json():
-    whole = Measurement(**FIELDS, score_range=(0.0, 1.0))
+@pytest.mark.parametrize("bins", [{"count": 0}, {"count": 1001}, {"layout": "equal"}], ids=str)
+def test_bins_are_refused(bins):
+    with pytest.raises(ValidationError):
+        Bins(**bins)
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"score_range": (0.0, 1.0)},
+        {
+            "estimator": "ratio",
+            "scores": ScoresRef(file="f", column="tokens", denominator="seconds", sha256="0" * 64),
+        },
+        {
+            "estimator": "calibration",
+            "bins": Bins(count=10, layout="equal_mass"),
+            "scores": ScoresRef(file="f", column="correct", confidence="p", sha256="0" * 64),
+        },
+    ],
+    ids=str,
+)
+def test_survives_json(extra):
+    whole = Measurement(**(FIELDS | extra))
     assert Measurement.model_validate_json(whole.model_dump_json()) == whole
 
 

@@ -48,6 +48,7 @@ def test_the_bound_a_pass_needs_comes_first():
         ((1e-7, 0.0), ["1e-07", "0.000"]),
         ((1234.5, 1e12), ["1234.500", "1e+12"]),
         ((-0.0, -math.inf), ["0.000", "unknown"]),
+        ((0.1 + 0.3, -math.inf, math.inf, 0.5), ["0.400", "unknown", "unknown", "0.500"]),
     ],
 )
 def test_numbers_read_apart(numbers, texts):

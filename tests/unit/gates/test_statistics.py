@@ -7,15 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from interlock.gates.statistics import (
-    MIN_DIFFERING,
-    detectable_difference,
-    items_needed,
-    mean_bounds,
-    quantile_bounds,
-    rate_bounds,
-    share_spread,
-)
+from interlock.gates.statistics import MIN_DIFFERING, mean_bounds, quantile_bounds, rate_bounds
 
 
 def rng(seed=0):
@@ -65,18 +57,6 @@ class TestRate:
 
 
 class TestMean:
-    @pytest.mark.parametrize("draw", ["exponential", "normal", "uniform"])
-    def test_equals_scipys_bca(self, draw):
-        from scipy.stats import bootstrap
-
-        scores = getattr(rng(1), draw)(size=60)
-        found = mean_bounds(scores, confidence=0.95, rng=rng(2))
-        peer = bootstrap((scores,), np.mean, confidence_level=0.9, n_resamples=20_000, rng=rng(3)).confidence_interval
-        width = peer.high - peer.low
-        assert found.method == "bca"
-        assert found.lower == pytest.approx(peer.low, abs=0.02 * width)
-        assert found.upper == pytest.approx(peer.high, abs=0.02 * width)
-
     def test_order_of_the_scores_does_not_matter(self):
         scores = rng().exponential(size=50)
         assert mean_bounds(scores, confidence=0.95, rng=rng()) == mean_bounds(scores[::-1], confidence=0.95, rng=rng())
@@ -114,7 +94,7 @@ class TestMean:
         assert found.lower < 0 < found.estimate < found.upper
 
     def test_ten_differing_items_are_enough_for_the_bootstrap(self):
-        for num_differing, method in ((MIN_DIFFERING - 1, "sparse"), (MIN_DIFFERING, "bca")):
+        for num_differing, method in ((MIN_DIFFERING - 1, "sparse"), (MIN_DIFFERING, "bca-t")):
             scores = np.r_[np.zeros(200), np.ones(num_differing)]
             assert mean_bounds(scores, confidence=0.95, rng=rng(), score_range=(-1.0, 1.0)).method == method
 
@@ -133,27 +113,20 @@ class TestMean:
         with pytest.raises(ValueError, match="mean of nothing"):
             mean_bounds(np.array([]), confidence=0.95, rng=rng())
 
-    @pytest.mark.parametrize("skewed", [False, True])
-    def test_coverage(self, skewed, monkeypatch):
-        """The bounds hold in about 95 % of samples; the upper one in a little less where the tail is long."""
-        monkeypatch.setattr("interlock.gates.statistics.NUM_RESAMPLES", 999)
-        draws = rng(11).exponential(size=(1500, 60)) if skewed else rng(11).normal(loc=1.0, size=(1500, 60))
-        found = [mean_bounds(row, confidence=0.95, rng=rng(i)) for i, row in enumerate(draws)]
-        assert np.mean([b.lower <= 1.0 for b in found]) == pytest.approx(0.95, abs=0.02)
-        assert np.mean([b.upper >= 1.0 for b in found]) == pytest.approx(0.95, abs=0.035 if skewed else 0.02)
+    @pytest.mark.parametrize(
+        ("draw", "true", "n"), [("normal", 0.0, 60), ("exponential", 1.0, 60), ("exponential", 1.0, 20)]
+    )
+    def test_coverage(self, draw, true, n, monkeypatch):
+        """Each bound holds in about 95 % of samples: never more than 3 standard errors under 93.5 %.
 
-    @pytest.mark.parametrize("num_expected", [2, 12])
-    def test_few_differing_pairs_never_undercover_much(self, num_expected, monkeypatch):
-        """Hit differences of two equal models: false proofs of a gain stay near or under 5 %.
-
-        Measured over 3,000 samples: 0.0 % at 4 differing pairs, 2.5 % at 16, 6.6 % at 24, 7.5 % at 60 (4.1 and 5.2 %
-        without the ties at exactly 0, which `>=` lets pass: with whole hits the bootstrap moves in steps of 1/n).
+        BCa alone falls to 90.7 % for the upper bound of the smallest skewed sample.
         """
-        monkeypatch.setattr("interlock.gates.statistics.NUM_RESAMPLES", 499)
-        share = num_expected / 800
-        draws = rng(4).choice([-1.0, 0.0, 1.0], p=[share, 1 - 2 * share, share], size=(800, 400))
-        found = [mean_bounds(row, confidence=0.95, rng=rng(i), score_range=(-1.0, 1.0)) for i, row in enumerate(draws)]
-        assert np.mean([b.lower >= 0 for b in found]) <= 0.085
+        monkeypatch.setattr("interlock.gates.bootstrap.NUM_RESAMPLES", 999)
+        draws = getattr(rng(11), draw)(size=(1000, n))
+        found = [mean_bounds(row, confidence=0.95, rng=rng(i)) for i, row in enumerate(draws)]
+        least = 0.935 - 3 * math.sqrt(0.935 * 0.065 / len(found))
+        for holds in ([b.lower <= true for b in found], [b.upper >= true for b in found]):
+            assert least <= np.mean(holds) <= 0.985
 
 
 class TestQuantile:
@@ -191,28 +164,3 @@ class TestQuantile:
         found = [quantile_bounds(row, quantile, confidence=0.95) for row in draws]
         for holds in ([b.lower <= true for b in found], [b.upper >= true for b in found]):
             assert 0.94 <= np.mean(holds) <= 0.985  # never under, a little over because ranks are whole
-
-
-class TestPlanning:
-    def test_textbook_number(self):
-        """0.55 against 0.50 with power 0.8: 617 items, the 500-1,000 queries of the literature."""
-        needed = items_needed(
-            0.55, 0.50, spread=share_spread(0.55), spread_at_target=share_spread(0.50), confidence=0.95
-        )
-        assert needed == 617
-
-    def test_planned_number_reaches_its_power(self):
-        from scipy.stats import binom
-
-        n = 617
-        passing = [k for k in range(n + 1) if rate_bounds(k, n, confidence=0.95).lower >= 0.5]
-        assert binom.sf(passing[0] - 1, n, 0.55) == pytest.approx(0.8, abs=0.02)
-
-    def test_nothing_decides_between_equals(self):
-        assert items_needed(0.5, 0.5, spread=0.5, confidence=0.95) is None
-        assert items_needed(0.5, 0.5 + 1e-9, spread=0.5, confidence=0.95) is None
-
-    def test_detectable_difference_shrinks_with_the_root(self):
-        one, four = (detectable_difference(n, spread=0.5, confidence=0.95) for n in (100, 400))
-        assert one == pytest.approx(2 * four)
-        assert one == pytest.approx(0.1243, abs=1e-4)

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from interlock.contracts.measurement import Estimator, Measurement, Measurements, ScoresRef
+from interlock.contracts.measurement import Bins, Estimator, Measurement, Measurements, ScoresRef
 from interlock.errors import DataError, ProvenanceError
 from interlock.provenance.canonical import sha256_json
 from interlock.provenance.digest import sha256_file
@@ -33,7 +33,7 @@ MEASUREMENTS_FILE = "measurements.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Value:
-    """A measured number before it has evidence. Use `from_scores` for means over items."""
+    """A measured number before it has evidence. Use `from_scores` for means over items, `from_ratio` for ratios."""
 
     name: str
     """Metric name, e.g. `r_at_5`."""
@@ -48,7 +48,13 @@ class Value:
     quantile: float | None = None
     """Which quantile, for estimator `quantile`."""
     column: str | None = None
-    """Column of the scores file that holds its items."""
+    """Column of the scores file that holds its items; of a ratio what is counted, of a calibration 1 where correct."""
+    denominator: str | None = None
+    """Column of a ratio's denominators."""
+    confidence: str | None = None
+    """Column of a calibration's confidences; its value is `interlock.gates.calibration.plain_error`."""
+    bins: Bins | None = None
+    """Bins of a calibration."""
     reason: str = ""
     """Why there is no value, or a remark."""
 
@@ -84,6 +90,32 @@ def from_scores(name: str, scores: NDArray[np.float64], *, unit: str = "ratio") 
     )
 
 
+def from_ratio(
+    name: str,
+    numerators: NDArray[np.float64],
+    denominators: NDArray[np.float64],
+    *,
+    unit: str,
+    columns: tuple[str, str],
+) -> Value:
+    """Sum of `numerators` [n] over sum of `denominators` [n], kept in these two columns.
+
+    Without a value, and with a reason, where the denominators are negative or add up to nothing.
+    """
+    total = math.fsum(denominators.tolist())
+    defined = bool((denominators >= 0).all()) and total > 0
+    return Value(
+        name=name,
+        value=math.fsum(numerators.tolist()) / total if defined else None,
+        unit=unit,
+        n=len(numerators),
+        estimator="ratio",
+        column=columns[0],
+        denominator=columns[1],
+        reason="" if defined else f"its denominators add up to {total:g} or are negative",
+    )
+
+
 def write_scores(
     path: Path, item_ids: Sequence[str], columns: Mapping[str, ArrayLike], *, item: str = "query_id"
 ) -> str:
@@ -115,7 +147,7 @@ def write_scores(
 
 
 def read_scores(measurement: Measurement, folder: Path) -> tuple[list[str], NDArray[np.float64]]:
-    """Item ids (sorted) and their scores.
+    """Item ids (sorted) and their scores [n]; of a ratio or a calibration both columns [n, 2].
 
     Raises ProvenanceError unless the file has the recorded digest and columns.
     """
@@ -136,12 +168,22 @@ def read_scores(measurement: Measurement, folder: Path) -> tuple[list[str], NDAr
     import pyarrow.parquet
 
     # ParquetFile and to_pylist, because read_table and to_numpy import pandas, which doubles the judge's start-up time
-    file = pyarrow.parquet.ParquetFile(path)
-    if missing := sorted({reference.item, reference.column} - set(file.schema_arrow.names)):
+    try:
+        file = pyarrow.parquet.ParquetFile(path)
+    except (OSError, pyarrow.ArrowInvalid) as error:  # torn while it was written, and described afterwards
+        raise ProvenanceError(
+            "per-item scores are not a readable Parquet file",
+            path=path,
+            key=measurement.name,
+            hint="run the stage again: dvc repro",
+        ) from error
+    second = reference.denominator or reference.confidence
+    columns = [reference.column] if second is None else [reference.column, second]
+    if missing := sorted({reference.item, *columns} - set(file.schema_arrow.names)):
         raise ProvenanceError("per-item scores lack a column", path=path, key=measurement.name, value=missing)
-    table = file.read(columns=[reference.item, reference.column])
-    scores = np.array(table.column(reference.column).to_pylist(), dtype=np.float64)
-    return table.column(reference.item).to_pylist(), scores
+    table = file.read(columns=[reference.item, *columns])
+    scores = [np.array(table.column(column).to_pylist(), dtype=np.float64) for column in columns]
+    return table.column(reference.item).to_pylist(), scores[0] if second is None else np.stack(scores, axis=1)
 
 
 def write_measurements(
@@ -169,6 +211,7 @@ def write_measurements(
                 n=value.n,
                 estimator=value.estimator,
                 quantile=value.quantile,
+                bins=value.bins,
                 split=subject.split,
                 split_sha256=subject.split_sha256,
                 evaluator_sha256=subject.evaluator_sha256,
@@ -211,6 +254,7 @@ def _finite(value: Value) -> Value:
         n=value.n,
         estimator=value.estimator,
         quantile=value.quantile,
+        bins=value.bins,
         reason=f"not finite: {value.value}. {value.reason}".strip(),
     )
 
@@ -220,4 +264,11 @@ def _scores_ref(value: Value, file: str, sha256: str | None, item: str) -> Score
         return None
     if sha256 is None:
         raise DataError("a value names a score column, but no scores were written", key=value.name, value=value.column)
-    return ScoresRef(file=file, column=value.column, item=item, sha256=sha256)
+    return ScoresRef(
+        file=file,
+        column=value.column,
+        denominator=value.denominator,
+        confidence=value.confidence,
+        item=item,
+        sha256=sha256,
+    )

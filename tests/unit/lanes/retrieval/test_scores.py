@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interlock.contracts.measurement import Measurement, Measurements
+from interlock.contracts.measurement import Bins, Measurement, Measurements
 from interlock.errors import DataError, ProvenanceError
 from interlock.lanes.retrieval.scores import (
     SCORES_FILE,
     Subject,
     Value,
     evidence_pointer,
+    from_ratio,
     from_scores,
     read_scores,
     split_digest,
@@ -72,6 +73,16 @@ def test_a_changed_score_file_is_refused(tmp_path: Path) -> None:
         read_scores(measurement, tmp_path)
 
 
+def test_a_torn_file_that_was_described_afterwards_is_refused_by_name(tmp_path: Path) -> None:
+    found = named(written(tmp_path), "r_at_5")
+    path = tmp_path / SCORES_FILE
+    path.write_bytes(path.read_bytes()[:-8])
+    assert found.scores
+    described = found.scores.model_copy(update={"sha256": sha256_file(path)})
+    with pytest.raises(ProvenanceError, match="not a readable Parquet file"):
+        read_scores(found.model_copy(update={"scores": described}), tmp_path)
+
+
 def test_a_missing_column_and_a_path_outside_are_refused(tmp_path: Path) -> None:
     measurement = named(written(tmp_path), "r_at_5")
     assert measurement.scores is not None
@@ -99,6 +110,40 @@ def test_scores_come_back_sorted_by_item(tmp_path: Path) -> None:
     ids, scores = read_scores(named(written(tmp_path), "echo_cosine"), tmp_path)
     assert ids == ["q1", "q2", "q3"]
     assert scores.tolist() == [0.25, 0.75, 0.5]
+
+
+def two_columns(folder: Path) -> Measurements:
+    columns = {"tokens": [30, 10, 20], "seconds": [3, 2, 1], "correct": HITS, "p": COSINES}
+    digest = write_scores(folder / SCORES_FILE, QUERIES, columns)
+    speed = from_ratio("speed", np.array([30.0, 10, 20]), np.array([3.0, 2, 1]), unit="tokens/s",
+                       columns=("tokens", "seconds"))  # fmt: skip
+    error = Value(name="ece", value=0.5, unit="ratio", n=3, estimator="calibration", column="correct", confidence="p",
+                  bins=Bins(count=1))  # fmt: skip
+    return write_measurements(subject(folder), [speed, error], scores_sha256=digest)
+
+
+def test_a_ratio_and_a_calibration_come_back_with_both_columns(tmp_path: Path) -> None:
+    measurements = two_columns(tmp_path)
+    ids, scores = read_scores(named(measurements, "speed"), tmp_path)
+    assert (ids, scores.tolist()) == (["q1", "q2", "q3"], [[10, 2], [20, 1], [30, 3]])
+    assert named(measurements, "speed").value == 10.0
+    assert read_scores(named(measurements, "ece"), tmp_path)[1].tolist() == [[0, 0.25], [1, 0.75], [1, 0.5]]
+    assert named(measurements, "ece").bins == Bins(count=1)
+
+
+def test_a_missing_second_column_is_refused(tmp_path: Path) -> None:
+    measurement = named(two_columns(tmp_path), "speed")
+    assert measurement.scores is not None
+    other = measurement.model_copy(update={"scores": measurement.scores.model_copy(update={"denominator": "minutes"})})
+    with pytest.raises(ProvenanceError, match="lack a column"):
+        read_scores(other, tmp_path)
+
+
+@pytest.mark.parametrize("denominators", [[0.0, 0.0], [2.0, -1.0]])
+def test_a_ratio_without_a_denominator_has_no_value_and_says_why(denominators: list[float]) -> None:
+    value = from_ratio("speed", np.ones(2), np.array(denominators), unit="tokens/s", columns=("tokens", "seconds"))
+    assert value.value is None
+    assert "denominators" in value.reason
 
 
 def test_bytes_do_not_depend_on_order_or_folder(tmp_path: Path) -> None:
