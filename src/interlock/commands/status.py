@@ -1,17 +1,21 @@
 """`interlock status`: the verdict of every lane with the reason for each gate, and one exit code over all of them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import ValidationError
 
 from interlock.commands.screen import print_json
+from interlock.commands.team import stage_lines
 from interlock.config.freshness import stale_reason
 from interlock.contracts.stage import STAGES
 from interlock.contracts.verdict import EXIT_CODES, Judgement, Verdict, worst
-from interlock.errors import ConfigError, ExitCode, Fault
+from interlock.errors import ConfigError, ExitCode, Fault, InterlockError
 from interlock.provenance.environment import environment_digest
+from interlock.provenance.workspace import interlock_home
 from interlock.stages.current import why_not_current
 from interlock.stages.place import JUDGEMENT, Place, load_record
 
@@ -37,10 +41,11 @@ def status(workspace: Path, *, as_json: bool) -> ExitCode:
     lanes = [lane_status(workspace, lane) for lane in _lanes(workspace)]
     if stale := stale_reason(workspace):
         lanes = [_blocked(item.lane, f"{stale}; run dvc repro") for item in lanes]
+    stages = {item.lane: _stages(workspace, item.lane) for item in lanes}
     if as_json:
-        print_json([vars(item) | {"verdict": item.verdict.value} for item in lanes])
+        print_json([vars(item) | {"verdict": item.verdict.value, "stages": stages[item.lane]} for item in lanes])
     else:
-        _show(lanes)
+        _show(lanes, stages)
     return EXIT_CODES[worst(item.verdict for item in lanes)]
 
 
@@ -51,8 +56,12 @@ def lane_status(workspace: Path, lane: str) -> LaneStatus:
         if reason := why_not_current(stage, place, environment=environment):
             return _blocked(lane, f"{stage} is not up to date: {reason}; run dvc repro")
     records = {stage: load_record(place.folder / stage) for stage in STAGES}
-    judgement = Judgement.model_validate_json((place.folder / "judge" / JUDGEMENT).read_bytes())
-    if judgement.run_id != records["judge"].run_id or judgement.judgement_id != records["judge"].facts["judgement_id"]:
+    try:
+        judgement = Judgement.model_validate_json((place.folder / "judge" / JUDGEMENT).read_bytes())
+    except ValidationError as error:
+        return _blocked(lane, f"{JUDGEMENT} is not a valid judgement: {error.errors()[0]['msg']}; run dvc repro")
+    judged, facts = records["judge"], {"verdict": judgement.verdict.value, "judgement_id": judgement.judgement_id}
+    if judgement.run_id != judged.run_id or facts != {name: judged.facts.get(name) for name in facts}:
         return _blocked(lane, "the judgement is not the one that was recorded; run dvc repro")
     return LaneStatus(
         lane=lane,
@@ -62,6 +71,14 @@ def lane_status(workspace: Path, lane: str) -> LaneStatus:
         action=str(records["decide"].facts.get("action")),
         exported=records["export"].status == "completed",
     )
+
+
+def _stages(workspace: Path, lane: str) -> list[str]:
+    """Who holds a stage of the lane. A registry that cannot be read says nothing about the verdict."""
+    try:
+        return stage_lines(interlock_home(workspace), [lane])
+    except InterlockError as error:
+        return [f"stages are not known: {error}"]
 
 
 def _blocked(lane: str, remark: str) -> LaneStatus:
@@ -81,7 +98,7 @@ def _lanes(workspace: Path) -> list[str]:
     return [str(lane) for lane in lanes]
 
 
-def _show(lanes: list[LaneStatus]) -> None:
+def _show(lanes: list[LaneStatus], stages: Mapping[str, list[str]]) -> None:
     from rich.console import Console
 
     from interlock.reports.verdicts import STYLES, verdict_table
@@ -97,6 +114,8 @@ def _show(lanes: list[LaneStatus]) -> None:
             console.print(verdict_table(item.judgement, width=console.width))
         if item.judgement and not item.exported:
             console.print("not exported, because gates before the export did not pass", style="dim")
+        for line in stages[item.lane]:
+            console.print(line, markup=False, soft_wrap=True)
         if item.action:
             reasons = f"artifacts/lanes/{item.lane}/decide/decision.md"
             console.print(f"decision: [bold]{item.action}[/bold]  (reasons: {reasons})\n")
