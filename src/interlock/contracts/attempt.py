@@ -8,11 +8,11 @@ from interlock.contracts.base import Contract
 from interlock.contracts.measurement import Sha256
 from interlock.contracts.stage import StageName
 
-Exit = Literal["completed", "failed", "halted", "timeout", "interrupted", "killed"]
+Exit = Literal["completed", "failed", "halted", "timeout", "interrupted", "killed", "pruned"]
 """How an execution ended.
 
 `halted`: stopped by a halting fault such as NaN. `interrupted`: by a person or SIGTERM, with time to say so.
-`killed`: the process vanished; found by a later attempt.
+`killed`: the process vanished; found by a later attempt. `pruned`: a sweep gave the training up, which is no failure.
 """
 
 
@@ -43,6 +43,8 @@ class AttemptStart(Contract):
     """Device class, where it is known at the start."""
     price_usd_per_hour: Annotated[float, Field(ge=0.0)] | None = None
     """What the machine costs; None when unknown."""
+    labels: dict[str, str] = {}
+    """What it was started for, where something says so: `sweep`, `dvc_experiment`, `purpose`."""
     follows: str | None = None
     """The last attempt of the same run and stage, when it did not complete: this one can resume from it."""
 

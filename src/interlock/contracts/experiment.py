@@ -12,6 +12,7 @@ from interlock.contracts.agent import Agent
 from interlock.contracts.base import Contract
 from interlock.contracts.hardware import Hardware
 from interlock.contracts.lane import LaneBody, Seed
+from interlock.contracts.tracking import Tracking
 
 
 class ExperimentBlock(Contract):
@@ -29,12 +30,6 @@ class NoModel(Contract):
     """No language model is asked; rules decide."""
 
     kind: Literal["none"]
-
-
-class JsonlTracking(Contract):
-    """Curves and records as local files only."""
-
-    kind: Literal["jsonl"]
 
 
 class Budget(Contract):
@@ -66,8 +61,8 @@ class Experiment(Contract):
     """Roles by snake_case id."""
     llm: NoModel
     """Which language model the agents may ask."""
-    tracking: JsonlTracking
-    """Where curves go besides the run's own files."""
+    tracking: Tracking
+    """Where curves and results go besides the run's own files."""
     budget: Budget
     """Ceilings."""
     control: Control

@@ -14,6 +14,7 @@ an interruption turns it into an exception.
 
 import hashlib
 import json
+import os
 import re
 import secrets
 import time
@@ -29,7 +30,7 @@ from pydantic import ValidationError
 
 from interlock.contracts.attempt import AttemptEnd, AttemptStart, Exit
 from interlock.contracts.stage import StageName
-from interlock.errors import BusyError, NonFiniteError, ProvenanceError
+from interlock.errors import BusyError, NonFiniteError, ProvenanceError, PrunedError
 from interlock.provenance.environment import host_name, redact_text
 from interlock.provenance.files import write_json
 from interlock.provenance.locks import exclusive, is_locked
@@ -38,6 +39,7 @@ _START, _END, _ALIVE = ".start.json", ".end.json", ".alive"
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _ERROR_MAX_CHARS = 2000
 _CLOCK_TOLERANCE_S = 1.0
+_LABELS = {"sweep": "INTERLOCK_SWEEP", "dvc_experiment": "DVC_EXP_NAME", "purpose": "INTERLOCK_PURPOSE"}
 _WAIT_STEP_S = 0.05
 
 
@@ -96,6 +98,7 @@ def open_attempt(
         process_started_s=process_started_s,
         device=device,
         price_usd_per_hour=price_usd_per_hour,
+        labels=labels(),
         follows=_unfinished_before(folder, run_id),
     )
     alive = ExitStack()
@@ -106,6 +109,11 @@ def open_attempt(
         alive.close()
         raise
     return Attempt(start=start, folder=folder, clock_s=time.monotonic(), alive=alive)
+
+
+def labels() -> dict[str, str]:
+    """What this process was started for, as far as its environment says; neither enters an identity."""
+    return {name: value for name, variable in _LABELS.items() if (value := os.environ.get(variable, "").strip())}
 
 
 def close(attempt: Attempt, *, exit: Exit, error: str = "") -> None:
@@ -160,6 +168,8 @@ def exit_of(error: BaseException) -> Exit:
     """The exit that an exception stands for. Leaving by `sys.exit` is a failure: the stage did not finish."""
     if isinstance(error, NonFiniteError):
         return "halted"
+    if isinstance(error, PrunedError):
+        return "pruned"
     if isinstance(error, TimeoutError):
         return "timeout"
     if isinstance(error, KeyboardInterrupt) or (isinstance(error, SystemExit) and error.code in (130, 143)):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from interlock.errors import BusyError, NonFiniteError, ProvenanceError
+from interlock.errors import BusyError, NonFiniteError, ProvenanceError, PrunedError
 from interlock.provenance import attempts as module
 from interlock.provenance.attempts import attempt, close, list_attempts, open_attempt, run_lock, state_folder
 
@@ -41,6 +41,7 @@ def test_the_start_is_written_before_anything_runs(tmp_path):
     [
         (ValueError("x"), "failed"),
         (NonFiniteError("loss is NaN"), "halted"),
+        (PrunedError("behind"), "pruned"),
         (TimeoutError("x"), "timeout"),
         (KeyboardInterrupt(), "interrupted"),
         (SystemExit(143), "interrupted"),
