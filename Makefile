@@ -49,7 +49,7 @@ bench: setup-dev ## measure and write benchmarks/results/
 	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
 
 docs: setup-dev ## write docs/cli.md from the commands themselves
-	@$(BIN)/typer interlock.cli utils docs --name interlock --title "Commands" --output docs/cli.md
+	@$(BIN)/typer interlock.cli.main utils docs --name interlock --title "Commands" --output docs/cli.md
 
 clean: ## remove the environment and caches; never results (artifacts/, .dvc/cache)
 	rm -rf $(VENV) build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

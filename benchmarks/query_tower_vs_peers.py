@@ -125,7 +125,7 @@ def run_tower(home: Path, seed: int, *, threads: int) -> tuple[float, Path]:
     The exit code is not looked at: a gate that blocks is a verdict, and a run without scores fails below.
     """
     before = set((home / "work").glob("query_tower-*"))
-    program = [sys.executable, "-c", "from interlock.cli import main; main()"]
+    program = [sys.executable, "-c", "from interlock.cli.main import main; main()"]
     command = [*program, "run", f"seed={seed}", f"hardware.threads={threads}"]
     environment = {**os.environ, "INTERLOCK_HOME": str(home)}
     subprocess.run(command, cwd=ROOT, env=environment, check=False, stdout=sys.stderr)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from interlock.cli import app
+from interlock.cli.main import app
 from interlock.config.compose import compose_lane, first_values
 from interlock.config.hydra_main import overrides_of
 from interlock.config.validate import validate

@@ -9,7 +9,7 @@ from forger import Forger
 from honest_runs import HonestRuns
 from typer.testing import CliRunner
 
-from interlock.cli import app
+from interlock.cli.main import app
 from interlock.errors import UsageError
 from interlock.provenance.signing import load_public, verified_payload
 from interlock.registry.events import events_path

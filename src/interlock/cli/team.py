@@ -1,0 +1,92 @@
+"""Commands about the registry and the team: registry, push, pull, gc."""
+
+from typing import Annotated
+
+import typer
+
+from interlock.cli.options import Json, Remote, new_app, workspace
+
+PANEL = "Share and keep"
+app = new_app()
+registry = new_app(help="Registered models: list, show, promote, rebuild the index.")
+app.add_typer(registry, name="registry", rich_help_panel=PANEL)
+
+
+@registry.command("list", epilog="Example: interlock registry list")
+def registry_list(as_json: Json = False) -> None:
+    """List registered models with verdict and stage."""
+    from interlock.commands import records
+
+    records.list_models(workspace(), as_json=as_json)
+
+
+@registry.command("show", epilog="Example: interlock registry show query_tower_docstrings_20260101_nogit00_3f2a")
+def registry_show(
+    model: Annotated[str, typer.Argument(help="Model id or a unique beginning of it.")], as_json: Json = False
+) -> None:
+    """Show one model with the history of its stages."""
+    from interlock.commands import records
+
+    records.show_model(workspace(), model, as_json=as_json)
+
+
+@registry.command("promote", epilog="Example: interlock registry promote MODEL --to staging --by Ada --reason best")
+def registry_promote(
+    model: Annotated[str, typer.Argument(help="Model id or a unique beginning of it.")],
+    to: Annotated[str, typer.Option("--to", help="staging or production.")],
+    by: Annotated[str, typer.Option("--by", help="Who promotes; kept.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why; kept.")],
+    as_json: Json = False,
+) -> None:
+    """Move a model forward, or back to production; refused unless its verdict is a pass and its files verify."""
+    from interlock.commands import team
+
+    team.promote(workspace(), model, to=to, by=by, reason=reason, as_json=as_json)
+
+
+@registry.command("rebuild", epilog="Example: interlock registry rebuild")
+def registry_rebuild(as_json: Json = False) -> None:
+    """Rebuild the index from events and archived records; loses nothing."""
+    from interlock.commands import records
+
+    records.rebuild(workspace(), as_json=as_json)
+
+
+@app.command(rich_help_panel=PANEL, epilog="Example: interlock push --remote /mnt/team")
+def push(
+    remote: Remote = None,
+    repair: Annotated[bool, typer.Option("--repair", help="Look at every file there; replace damaged ones.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Share archived runs, verdicts and promotions through a folder; data goes by dvc push."""
+    from interlock.commands import team
+
+    raise typer.Exit(team.push(workspace(), remote, repair=repair, as_json=as_json))
+
+
+@app.command(rich_help_panel=PANEL, epilog="Example: interlock pull")
+def pull(remote: Remote = None, as_json: Json = False) -> None:
+    """Take over what others shared, once every byte is verified; what is refused is named."""
+    from interlock.commands import team
+
+    raise typer.Exit(team.pull(workspace(), remote, as_json=as_json))
+
+
+@app.command(rich_help_panel=PANEL, epilog="Example: interlock gc --dry-run")
+def gc(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List with size and reason; remove nothing.")] = False,
+    keep_days: Annotated[
+        float, typer.Option("--keep-days", help="Keep what is unfinished unless untouched for so many days.")
+    ] = 14.0,
+    runs: Annotated[
+        bool, typer.Option("--runs", help="Also archived runs that gave no model and that nothing refers to.")
+    ] = False,
+    state: Annotated[
+        bool, typer.Option("--state", help="Also resume states of unfinished runs; these start anew then.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Remove what no card and no pointer needs. DVC's cache stays as it is: dvc gc."""
+    from interlock.commands import gc as command
+
+    command.gc(workspace(), dry_run=dry_run, keep_days=keep_days, runs=runs, state=state, as_json=as_json)
