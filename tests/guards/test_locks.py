@@ -15,7 +15,7 @@ PIN = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*==[0-9][A-Za-z0-9.!]*")
 # Fixed by the project's owner; later layers import them.
 FIXED = {"dvc", "hydra-core", "instructor", "lightning", "omegaconf", "onnx", "pymc", "safetensors", "torch", "wandb"}
 # Loaded by torch's ONNX exporter, which names no dependency on it.
-LOADED_BY_OTHERS = {"onnxscript"}
+LOADED_BY_OTHERS = {"hydra-joblib-launcher", "onnxscript"}
 
 
 def _pins(path: Path) -> dict[str, str]:

@@ -60,7 +60,7 @@ def make_workspace(tmp_path: Path) -> Callable[..., Workspace]:
     def make(name: str = "checkout", *, lanes: tuple[str, ...] = ("toy",), git: bool = True) -> Workspace:
         path = tmp_path / name
         path.mkdir()
-        for part in ("src/interlock", "pipelines", "conf"):
+        for part in ("src/interlock", "src/hydra_plugins", "pipelines", "conf"):
             shutil.copytree(ROOT / part, path / part, ignore=shutil.ignore_patterns("__pycache__"))
         for part in ("requirements.lock", ".dvcignore", ".gitignore"):
             shutil.copy(ROOT / part, path / part)

@@ -32,7 +32,7 @@ def digest(text):
 def write(path, text):
     """Plainly: atomic writes wait for the disk, which these tests do not need."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
 
 
 def make_judgement(run_id=RUN, *, verdict, identity, words="", lane="query_tower"):

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 from interlock.commands.screen import print_json, say
 from interlock.contracts.verdict import EXIT_CODES, Verdict
 from interlock.errors import ExitCode, UsageError
+from interlock.provenance.canonical import pretty_json
 from interlock.provenance.workspace import interlock_home
 from interlock.registry import queries
 from interlock.registry.derive import rebuild as rebuilt
+from interlock.registry.filters import METRICS
+from interlock.registry.search import search_runs
 from interlock.reports.figures import figure
 from interlock.reports.verdicts import STYLES, verdict_markdown, verdict_table
 
@@ -35,6 +38,8 @@ def sync(workspace: Path, *, as_json: bool) -> ExitCode:
         for lane in report.lanes:
             waiting = f"; waiting for {', '.join(lane.missing)}" if lane.missing else ""
             say(f"{lane.folder}: {lane.change}, run {lane.run_id or '-'}, {lane.events} new events{waiting}")
+            if lane.tracking:
+                say(f"  {lane.tracking}")
         if not report.lanes and not report.problems:
             say("nothing to archive: no stage has finished yet")
     for folder, error in report.problems.items():
@@ -54,7 +59,9 @@ def judge(workspace: Path, run: str, overrides: Sequence[str], *, as_json: bool)
     from interlock.config.params import lane_overrides, read_params
     from interlock.config.validate import validate
     from interlock.registry.archive import read_card
+    from interlock.stages.baselines import baseline_texts, beside_baselines
     from interlock.stages.sync import keep_judgement
+    from interlock.stages.tracked_results import track_again
     from interlock.stages.verdicts import read_archived
 
     _refuse_other_than_gates(overrides)
@@ -64,14 +71,20 @@ def judge(workspace: Path, run: str, overrides: Sequence[str], *, as_json: bool)
     params = lane_overrides(read_params(workspace / "params.yaml"), card.lane)
     experiment = validate(compose_lane(workspace / "conf", [*params, *overrides]), subject=f"lane {card.lane}")
     measured = read_archived(home / "runs" / card.run_id / "models", run_id=card.run_id)
-    judgement = measured.judgement(card.lane, experiment.lane.gates)  # type: ignore[attr-defined]
+    gates = experiment.lane.gates  # type: ignore[attr-defined]
+    measured = beside_baselines(measured, gates, home)
+    judgement = measured.judgement(card.lane, gates)
     if overrides:
         # Beside the JSON, so that stdout stays one document.
         note = f"not kept: a what-if with {' '.join(overrides)}; change conf/ or params.yaml to keep such a judgement"
         print(note, file=sys.stderr if as_json else sys.stdout)
     else:
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        keep_judgement(home, judgement, made_at=now, files={"verdict.md": verdict_markdown(judgement)})
+        kept = {"verdict.md": verdict_markdown(judgement), "gates.json": pretty_json(dict(gates))}
+        keep_judgement(home, judgement, made_at=now, files=kept | baseline_texts(measured))
+        composed = workspace / "params" / f"{card.lane}.yaml"
+        if said := track_again(home, card.run_id, params=composed, workspace=workspace):
+            print(said, file=sys.stderr)
     if as_json:
         print_json(judgement)
     else:
@@ -91,17 +104,21 @@ def _refuse_other_than_gates(overrides: Sequence[str]) -> None:
             )
 
 
-def list_runs(workspace: Path, *, as_json: bool) -> None:
-    """One line per run."""
-    rows = queries.list_runs(interlock_home(workspace))
+def list_runs(
+    workspace: Path, *, expression: str = "", sort: str = "", limit: int | None = None, as_json: bool
+) -> None:
+    """One line per run that the filter lets through, with a column for every metric that it or the order names."""
+    found = search_runs(interlock_home(workspace), expression=expression, sort=sort, limit=limit)
     if as_json:
-        print_json(rows)
+        print_json([row.model_dump(mode="json") | dict(metrics) for row, metrics in found])
         return
-    if not rows:
-        say("no runs yet: dvc repro, then interlock sync")
+    if not found:
+        say("no run fits the filter" if expression else "no runs yet: dvc repro, then interlock sync")
         return
-    table = _table("run", "lane", "verdict", "decision", "dataset", "seed", "trained", "state")
-    for row in rows:
+    metrics = list(found[0][1])
+    names = [name.removeprefix(METRICS) for name in metrics]
+    table = _table("run", "lane", "verdict", "decision", "dataset", "seed", "trained", "state", *names)
+    for row, values in found:
         table.add_row(
             row.run_id,
             row.lane,
@@ -111,6 +128,7 @@ def list_runs(workspace: Path, *, as_json: bool) -> None:
             "-" if row.seed is None else str(row.seed),
             _when(row.created_at),
             row.state,
+            *(figure(values[name]) for name in metrics),
         )
     _print(table)
 
@@ -155,11 +173,19 @@ def list_models(workspace: Path, *, as_json: bool) -> None:
     if not models:
         say("no models yet: a run is registered when its gates pass and it is exported")
         return
-    table = _table("model", "stage", "verdict", "run", "sha256")
+    table = _table("model", "stage", "verdict", "run", "sha256", "promoted")
     for model in models:
         verdict = _styled(Verdict(model.verdict)) if model.verdict else "-"
-        table.add_row(model.id, model.stage, verdict, model.run_id, model.sha256[:16])
+        table.add_row(model.id, _stage(model), verdict, model.run_id, model.sha256[:16], _promoted(model))
     _print(table)
+
+
+def _stage(model: queries.ModelRow) -> str:
+    return f"{model.stage} [bold red]contested[/]" if model.contested_by else model.stage
+
+
+def _promoted(model: queries.ModelRow) -> str:
+    return f"{model.promoted_by} on {model.promoted_on}" if model.promoted_by else "-"
 
 
 def show_model(workspace: Path, model: str, *, as_json: bool) -> None:
@@ -170,7 +196,7 @@ def show_model(workspace: Path, model: str, *, as_json: bool) -> None:
         print_json(view)
         return
     verdict = _styled(Verdict(view.model.verdict)) if view.model.verdict else "not judged"
-    _print(f"[bold]{view.model.id}[/bold]  {view.model.stage}  {verdict}")
+    _print(f"[bold]{view.model.id}[/bold]  {_stage(view.model)}  {verdict}")
     facts = _table("fact", "value")
     for name, value in (
         ("run", view.model.run_id),
@@ -181,8 +207,11 @@ def show_model(workspace: Path, model: str, *, as_json: bool) -> None:
         ("trained", _when(view.model.created_at)),
     ):
         facts.add_row(name, value)
+    if view.model.contested_by:
+        facts.add_row("contested by", ", ".join(view.model.contested_by))
     for change in view.history:
-        facts.add_row(change.at, f"{change.from_stage or 'new'} -> {change.to_stage}: {change.reason}")
+        who = f"  ({change.changed_by or 'sync'} on {change.host}, home {change.writer})"
+        facts.add_row(change.at, f"{change.from_stage or 'new'} -> {change.to_stage}: {change.reason}{who}")
     _print(facts)
 
 

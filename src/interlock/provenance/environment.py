@@ -178,6 +178,7 @@ def _pins(workspace: Path) -> list[str]:
     return sorted(line for line in stripped if line)
 
 
+@lru_cache(maxsize=1024)  # every stage asks for every locked package, and a process keeps what it has imported
 def _installed(name: str) -> str:
     try:
         return version(name)

@@ -56,7 +56,7 @@ def archive_models(home: Path, run: FinishedRun) -> Change:
         _refuse_changed_model(folder, run, card)
         _write_models(folder, run)
         return "completed"
-    _seal(folder, (*card.artifacts, *card.observations.artifacts, CARD))
+    seal(folder, (*card.artifacts, *card.observations.artifacts, CARD))
     return _later_time(folder, run, card)
 
 
@@ -148,9 +148,9 @@ def _write_models(folder: Path, run: FinishedRun) -> Change:
         records[name] = Artifact(sha256=hashlib.sha256(data).hexdigest(), size_bytes=len(data))
     if any(stage not in run.stages for stage in MODEL_STAGES):
         return "unfinished"
-    _seal(folder, (*placed, *records))
+    seal(folder, (*placed, *records))
     write_atomic(folder / CARD, pretty_json(make_card(folder, run, placed=placed, records=records)))
-    _seal(folder, (CARD,))
+    seal(folder, (CARD,))
     return "archived"
 
 
@@ -228,21 +228,22 @@ def _copy(source: Path, target: Path, artifact: Artifact) -> None:
     """Copy, checking the digest on the way; a target that is right already is left alone."""
     if target.is_file() and target.stat().st_size == artifact.size_bytes and _sha256(target) == artifact.sha256:
         return
-    digest = hashlib.sha256()
+    hint = "it was changed after it was written; restore it with dvc checkout or run the stage again"
     try:
-        with source.open("rb") as incoming, atomic_file(target) as outgoing:
-            while block := incoming.read(_BLOCK_BYTES):
-                digest.update(block)
-                outgoing.write(block)
-            if digest.hexdigest() != artifact.sha256:
-                raise ProvenanceError(
-                    "file differs from its recorded digest",
-                    path=source,
-                    value=artifact.sha256,
-                    hint="it was changed after it was written; restore it with dvc checkout or run the stage again",
-                )
+        checked_copy(source, target, artifact.sha256, hint=hint)
     except FileNotFoundError as error:
         raise ProvenanceError("file is missing", path=source, hint="dvc checkout, or run the stage again") from error
+
+
+def checked_copy(source: Path, target: Path, sha256: str, *, hint: str) -> None:
+    """Copy a file atomically; raises ProvenanceError with this hint, and leaves nothing, when its digest differs."""
+    digest = hashlib.sha256()
+    with source.open("rb") as incoming, atomic_file(target) as outgoing:
+        while block := incoming.read(_BLOCK_BYTES):
+            digest.update(block)
+            outgoing.write(block)
+        if digest.hexdigest() != sha256:
+            raise ProvenanceError("file differs from its recorded digest", path=source, value=sha256, hint=hint)
 
 
 def _sha256(path: Path) -> str:
@@ -256,7 +257,7 @@ def write_if_other(path: Path, text: str) -> None:
         write_atomic(path, text)
 
 
-def _seal(folder: Path, names: Iterable[str]) -> None:
+def seal(folder: Path, names: Iterable[str]) -> None:
     """Take away the right to write: a reminder for people, the digests are the proof."""
     for name in names:
         if (folder / name).is_file():

@@ -19,7 +19,8 @@ from interlock.errors import ProvenanceError, RegistryError
 from interlock.provenance.canonical import sha256_json
 from interlock.registry import index
 from interlock.registry.archive import read_card
-from interlock.registry.events import Proposal, append_new, read_events
+from interlock.registry.events import Proposal, append_new, events_path, logs, read_events, read_log
+from interlock.registry.kept import kept_proposals
 from interlock.registry.layout import CARD, run_folder
 
 JUDGEMENTS, JUDGEMENT = "judgements", "judgement.json"
@@ -57,6 +58,14 @@ def rebuild(home: Path) -> Rebuilt:
     return Rebuilt(runs=len(runs), events_added=len(added))
 
 
+def has_lost_log(home: Path) -> bool:
+    """Whether this home's own log is gone: there is none, and the archive holds runs that no other log names."""
+    if events_path(home).exists():
+        return False
+    here = {path.parent.name for path in (home / "runs").glob("*/models")}
+    return bool(here) and not here <= {line.event.run_id for path in logs(home) for line in read_log(path)}
+
+
 def archived_runs(home: Path) -> tuple[str, ...]:
     """Ids of all runs that have a card, oldest first."""
     found = [path.parent.parent.name for path in (home / "runs").glob(f"*/models/{CARD}")]
@@ -68,14 +77,19 @@ def all_proposals(home: Path, run_id: str) -> list[Proposal]:
     proposals = run_proposals(home, run_id)
     proposals += [statement_proposal(run_id, folder, JUDGEMENT) for folder in statements(home, run_id, JUDGEMENTS)]
     proposals += [statement_proposal(run_id, folder, DECISION) for folder in statements(home, run_id, DECISIONS)]
-    return proposals
+    return [*proposals, *kept_proposals(home, run_id)]
 
 
 def run_proposals(home: Path, run_id: str) -> list[Proposal]:
     """That the run was archived and, when it was exported, that its model is a candidate."""
     card = read_card(home, run_id)
     card_sha256 = hashlib.sha256((run_folder(home, run_id) / "models" / CARD).read_bytes()).hexdigest()
-    proposals = [Proposal(kind="run_archived", subject=run_id, body=_run_body(card, card_sha256))]
+    return card_proposals(card, card_sha256)
+
+
+def card_proposals(card: RunCard, card_sha256: str) -> list[Proposal]:
+    """The same for a card that stands anywhere."""
+    proposals = [Proposal(kind="run_archived", subject=card.run_id, body=_run_body(card, card_sha256))]
     if card.export == "completed":
         proposals.append(Proposal(kind="model_registered", subject=card.name, body=_model_body(card)))
     return proposals
@@ -181,7 +195,7 @@ def _model_body(card: RunCard) -> dict[str, Any]:
 def _read_json(path: Path) -> dict[str, Any]:
     try:
         values = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise RegistryError(f"cannot be read: {error}", path=path, hint="restore the file from a backup") from error
     return values if isinstance(values, dict) else {}
 

@@ -1,14 +1,15 @@
 """The index, `<home>/registry/models.db`: what the events say, in a form that can be asked.
 
-A pure fold over the event log. Every refresh takes in the events that came since; when the log is not the one that was
-folded (restored, replaced), everything is folded anew, in the same transaction. Losing the file loses nothing. A log
-whose file changed in any way is verified from its first line before anything is answered from it.
+A pure fold over the event logs in their common order. Every refresh takes in the events that came since; when what
+was folded is not how the logs begin any more (restored, replaced, or a pulled event belongs before), everything is
+folded anew, in the same transaction. Losing the file loses nothing. When a log's file changed in any way, all of them
+are verified from their first lines before anything is answered from them.
 """
 
 import contextlib
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,15 @@ from typing import Any
 from interlock.errors import RegistryError
 from interlock.provenance.canonical import canonical_json
 from interlock.provenance.chain import GENESIS
-from interlock.registry.events import Event, events_path, read_events
+from interlock.registry.events import Line, logs, union
 from interlock.registry.migrations import MIGRATIONS
+from interlock.registry.stages import fold_promotion
+from interlock.registry.taken import taken_path
 
 BUSY_TIMEOUT_S = 30.0
-_TABLES = ("models", "stage_history", "runs", "decisions", "folded")
+_TABLES = ("models", "stage_history", "holders", "runs", "decisions", "folded")
 _LOG_TABLE = "verified"
-"""About the log's file, not about its events: another copy of the same log is folded to the same `_TABLES`."""
+"""About the logs' files, not about their events: another copy of the same logs is folded to the same `_TABLES`."""
 
 
 def index_path(home: Path) -> Path:
@@ -51,9 +54,9 @@ def refold(home: Path) -> None:
 @contextmanager
 def reading(home: Path) -> Iterator[sqlite3.Connection]:
     """An up-to-date connection for queries; rows can be read by column name. Without events it is empty."""
-    if events_path(home).exists():
+    where = index_path(home) if logs(home) else None
+    if where:
         refresh(home)
-    where = index_path(home) if events_path(home).exists() else None
     with _told(home), _connected(where) as database:
         _migrate(database)
         database.row_factory = sqlite3.Row
@@ -66,32 +69,44 @@ def rows(home: Path) -> dict[str, list[tuple[Any, ...]]]:
         return {table: sorted(database.execute(f"SELECT * FROM {table}"), key=repr) for table in _TABLES}
 
 
+def anew(home: Path) -> dict[str, list[tuple[Any, ...]]]:
+    """What `rows` would give for an index that is folded anew; nothing is written."""
+    with _told(home), _connected(None) as database:
+        _migrate(database)
+        _catch_up(home, database)
+        return {table: sorted(database.execute(f"SELECT * FROM {table}"), key=repr) for table in _TABLES}
+
+
 def _catch_up(home: Path, database: sqlite3.Connection) -> None:
     seq, digest = database.execute("SELECT seq, sha256 FROM folded").fetchone() or (0, GENESIS)
-    size_and_time = _size_and_time(events_path(home))  # before reading: what is written meanwhile is read next time
-    if size_and_time == database.execute(f"SELECT size_bytes, mtime_ns FROM {_LOG_TABLE}").fetchone():
+    files = _files(home)  # before reading: what is written meanwhile is read next time
+    if files == sorted(database.execute(f"SELECT name, size_bytes, mtime_ns FROM {_LOG_TABLE}")):
         return
-    events = read_events(home)
-    if seq > len(events) or (seq > 0 and events[seq - 1][1] != digest):
+    lines = union(home)
+    if seq > len(lines) or (seq > 0 and lines[seq - 1].sha256 != digest):
         _clear(database)
         seq = 0
-    for number, (event, _) in enumerate(events[seq:], start=seq + 1):
-        _FOLD[event.kind](database, event, number)
-    if events:
-        database.execute("INSERT OR REPLACE INTO folded VALUES (1, ?, ?)", (len(events), events[-1][1]))
-    database.execute(f"INSERT OR REPLACE INTO {_LOG_TABLE} VALUES (1, ?, ?)", size_and_time)
+    for number, line in enumerate(lines[seq:], start=seq + 1):
+        _FOLD[line.event.kind](database, line, number)
+    if lines:
+        database.execute("INSERT OR REPLACE INTO folded VALUES (1, ?, ?)", (len(lines), lines[-1].sha256))
+    database.execute(f"DELETE FROM {_LOG_TABLE}")
+    database.executemany(f"INSERT INTO {_LOG_TABLE} VALUES (?, ?, ?)", files)
 
 
-def _size_and_time(path: Path) -> tuple[int, int]:
-    """Size (bytes) and time of the last change (ns); zeros without a file."""
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        return 0, 0
-    return status.st_size, status.st_mtime_ns
+def _files(home: Path) -> list[tuple[str, int, int]]:
+    """Name, size (bytes) and time of the last change (ns) of every file that what is believed follows from."""
+    found = []
+    for log in logs(home):
+        for path in {log, taken_path(log)}:
+            with contextlib.suppress(FileNotFoundError):
+                status = path.stat()
+                found.append((path.relative_to(home).as_posix(), status.st_size, status.st_mtime_ns))
+    return sorted(found)
 
 
-def _run_archived(database: sqlite3.Connection, event: Event, number: int) -> None:
+def _run_archived(database: sqlite3.Connection, line: Line, number: int) -> None:
+    event = line.event
     columns = ("lane", "model_type", "dataset", "seed", "git_commit", "created_at", "export", "card_sha256")
     values = [event.body[column] for column in columns]
     database.execute(
@@ -101,23 +116,27 @@ def _run_archived(database: sqlite3.Connection, event: Event, number: int) -> No
     )
 
 
-def _model_registered(database: sqlite3.Connection, event: Event, number: int) -> None:
-    body = event.body
+def _model_registered(database: sqlite3.Connection, line: Line, number: int) -> None:
+    event, body = line.event, line.event.body
     verdict = database.execute("SELECT verdict FROM runs WHERE run_id = ?", (body["run_id"],)).fetchone()
     plain = [body[key] for key in ("model_type", "dataset", "git_commit", "run_id", "seed")]
     documents = [canonical_json(body[key]) for key in ("hyperparameters", "metrics")]
-    database.execute(
+    made = database.execute(
         f"INSERT OR IGNORE INTO models VALUES (?{', ?' * 12})",
         [event.subject, *plain, *documents, body["path"], body["created_at"], body["sha256"], (verdict or [None])[0],
          "candidate"],
     )  # fmt: skip
     database.execute("UPDATE runs SET model_id = ? WHERE run_id = ?", (event.subject, body["run_id"]))
-    database.execute(
-        "INSERT INTO stage_history VALUES (?, ?, '', 'candidate', ?, 'registered')", (number, event.subject, event.at)
-    )
+    if made.rowcount:  # two homes that made the same run register the same model
+        database.execute(
+            "INSERT INTO stage_history (event, model_id, from_stage, to_stage, at, reason, changed_by, host, writer) "
+            "VALUES (?, ?, '', 'candidate', ?, 'registered', '', ?, ?)",
+            (number, event.subject, event.at, event.host, line.writer),
+        )
 
 
-def _judged(database: sqlite3.Connection, event: Event, number: int) -> None:
+def _judged(database: sqlite3.Connection, line: Line, number: int) -> None:
+    event = line.event
     verdict, run_id = event.body["verdict"], event.subject
     database.execute(
         "UPDATE runs SET verdict = ?, judgement_id = ? WHERE run_id = ?",
@@ -126,18 +145,22 @@ def _judged(database: sqlite3.Connection, event: Event, number: int) -> None:
     database.execute("UPDATE models SET verdict = ? WHERE run_id = ?", (verdict, run_id))
 
 
-def _decided(database: sqlite3.Connection, event: Event, number: int) -> None:
+def _decided(database: sqlite3.Connection, line: Line, number: int) -> None:
     keys = ("judgement_id", "decision_id", "action")
     database.execute(
-        "INSERT OR REPLACE INTO decisions VALUES (?, ?, ?, ?)", [event.subject, *(event.body[key] for key in keys)]
+        "INSERT OR REPLACE INTO decisions VALUES (?, ?, ?, ?)",
+        [line.event.subject, *(line.event.body[key] for key in keys)],
     )
 
 
-_FOLD = {
+_FOLD: dict[str, Callable[[sqlite3.Connection, Line, int], object]] = {
     "run_archived": _run_archived,
     "model_registered": _model_registered,
     "judged": _judged,
     "decided": _decided,
+    "promoted": fold_promotion,
+    "files_kept": lambda database, line, number: None,  # for `interlock verify`; nothing of it is shown
+    "removed": lambda database, line, number: None,  # the disk tells what is here
 }
 
 

@@ -70,5 +70,54 @@ MIGRATIONS: tuple[tuple[int, str, tuple[str, ...]], ...] = (
             )""",
         ),
     ),
+    (
+        3,
+        "logs of several writers, promotions",
+        (
+            # Folded anew from the logs: every row gets its writer, and the order of the rows may be another.
+            "DROP TABLE verified",
+            "DROP TABLE stage_history",
+            "DELETE FROM folded",
+            "DELETE FROM models",
+            "DELETE FROM runs",
+            "DELETE FROM decisions",
+            """CREATE TABLE verified (
+                name TEXT PRIMARY KEY,
+                size_bytes INTEGER NOT NULL,
+                mtime_ns INTEGER NOT NULL
+            )""",
+            """CREATE TABLE stage_history (
+                number INTEGER PRIMARY KEY,
+                event INTEGER NOT NULL,
+                model_id TEXT NOT NULL,
+                from_stage TEXT NOT NULL,
+                to_stage TEXT NOT NULL,
+                at TEXT NOT NULL,
+                reason TEXT NOT NULL,
+                changed_by TEXT NOT NULL,
+                host TEXT NOT NULL,
+                writer TEXT NOT NULL
+            )""",
+            """CREATE TRIGGER stage_history_no_update BEFORE UPDATE ON stage_history
+                BEGIN SELECT RAISE(ABORT, 'stage_history only grows'); END""",
+            """CREATE TRIGGER stage_history_no_delete BEFORE DELETE ON stage_history
+                BEGIN SELECT RAISE(ABORT, 'stage_history only grows'); END""",
+            # Promotions that no later one has answered. More than one model in a stage: the stage is contested.
+            """CREATE TABLE holders (
+                lane TEXT NOT NULL,
+                stage TEXT NOT NULL,
+                event INTEGER NOT NULL,
+                model_id TEXT NOT NULL,
+                sha256 TEXT NOT NULL,
+                at TEXT NOT NULL,
+                promoted_by TEXT NOT NULL,
+                reason TEXT NOT NULL,
+                host TEXT NOT NULL,
+                writer TEXT NOT NULL,
+                seq INTEGER NOT NULL,
+                PRIMARY KEY (lane, stage, event)
+            )""",
+        ),
+    ),
 )
 """`(number, name, statements)`, in order."""

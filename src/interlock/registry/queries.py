@@ -7,6 +7,7 @@ unique beginning.
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from pydantic import JsonValue
 
@@ -17,9 +18,10 @@ from interlock.errors import UsageError
 from interlock.provenance.attempts import AttemptFiles, list_attempts
 from interlock.registry import index
 from interlock.registry.archive import read_card
-from interlock.registry.derive import DECISIONS, JUDGEMENTS, made_at, rebuild, statements
-from interlock.registry.events import events_path
+from interlock.registry.derive import DECISIONS, JUDGEMENTS, has_lost_log, made_at, rebuild, statements
+from interlock.registry.holders import holders
 from interlock.registry.layout import CARD, run_folder
+from interlock.registry.stages import Stage
 
 _SHOWN_CANDIDATES = 8
 
@@ -32,7 +34,8 @@ class RunRow(Contract):
     lane: str
     """Its lane."""
     state: str
-    """`decided`, `judged`, `not judged`; without a card: `running`, or how its last attempt ended."""
+    """`decided`, `judged`, `not judged`; `removed` when this home gave up its copy; of a run that never got a card, how
+    its last attempt ended."""
     verdict: str | None = None
     """Newest verdict."""
     action: str | None = None
@@ -111,8 +114,16 @@ class ModelRow(Contract):
     """Digest of that file."""
     verdict: str | None
     """Newest verdict of its run."""
-    stage: str
-    """`candidate` and so on."""
+    stage: Stage
+    """Where it is."""
+    promoted_by: str = ""
+    """Who promoted it to the stage that it holds; empty when it holds none."""
+    promoted_at: str = ""
+    """When (UTC, ISO 8601)."""
+    promoted_on: str = ""
+    """Machine where that was done."""
+    contested_by: tuple[str, ...] = ()
+    """Models that were promoted to the same stage by people who did not know of this one's promotion."""
 
 
 class StageChange(Contract):
@@ -126,6 +137,12 @@ class StageChange(Contract):
     """When (UTC, ISO 8601)."""
     reason: str
     """Why."""
+    changed_by: str = ""
+    """Who promoted; empty for a registration."""
+    host: str = ""
+    """Machine where it was written down."""
+    writer: str = ""
+    """Home that wrote it down."""
 
 
 class ModelView(Contract):
@@ -155,6 +172,11 @@ def find_run(home: Path, text: str) -> RunRow:
     return rows[_only(text, rows, what="run")]
 
 
+def archived_run(home: Path, run_id: str) -> RunRow | None:
+    """The row of an archived run by its whole id; nothing but the index is read."""
+    return next((row for row in _indexed_runs(home) if row.run_id == run_id), None)
+
+
 def show_run(home: Path, text: str) -> RunView:
     """Everything about a run; its archived files are verified. Raises UsageError, ProvenanceError."""
     row = find_run(home, text)
@@ -177,7 +199,8 @@ def list_models(home: Path) -> tuple[ModelRow, ...]:
     _restore(home)
     with index.reading(home) as database:
         found = database.execute("SELECT * FROM models ORDER BY created_at DESC, id").fetchall()
-    return tuple(ModelRow(**index.loaded(row)) for row in found)
+    held = _promotions(home)
+    return tuple(ModelRow(**index.loaded(row), **held.get(row["id"], {})) for row in found)
 
 
 def show_model(home: Path, text: str) -> ModelView:
@@ -187,14 +210,28 @@ def show_model(home: Path, text: str) -> ModelView:
     name = by_run[0] if len(by_run) == 1 else _only(text, models, what="model")
     with index.reading(home) as database:
         history = database.execute(
-            "SELECT from_stage, to_stage, at, reason FROM stage_history WHERE model_id = ? ORDER BY event", (name,)
+            "SELECT from_stage, to_stage, at, reason, changed_by, host, writer FROM stage_history "
+            "WHERE model_id = ? ORDER BY number",
+            (name,),
         ).fetchall()
     return ModelView(model=models[name], history=tuple(StageChange(**dict(row)) for row in history))
 
 
+def _promotions(home: Path) -> dict[str, dict[str, Any]]:
+    """What to say of each model that holds or contests a stage; the highest stage counts."""
+    told: dict[str, dict[str, Any]] = {}
+    for holder in holders(home):
+        shown = {"promoted_by": holder.promoted_by, "promoted_at": holder.at, "promoted_on": holder.host}
+        told.setdefault(holder.model_id, {**shown, "contested_by": holder.contested_by})
+        for model in holder.contested_by:
+            others = tuple(name for name in holder.models if name != model)
+            told.setdefault(model, {"contested_by": others})
+    return told
+
+
 def _restore(home: Path) -> None:
     """A home whose event log was deleted gets it back from the archive before anyone is told that it is empty."""
-    if not events_path(home).exists() and next((home / "runs").glob("*/models"), None):
+    if has_lost_log(home):
         rebuild(home)
 
 
@@ -207,7 +244,7 @@ def _indexed_runs(home: Path) -> list[RunRow]:
         RunRow(
             run_id=row["run_id"],
             lane=row["lane"],
-            state="decided" if row["action"] else "judged" if row["verdict"] else "not judged",
+            state=_state(home, row["run_id"], decided=bool(row["action"]), judged=bool(row["verdict"])),
             verdict=row["verdict"],
             action=row["action"],
             model_id=row["model_id"],
@@ -217,6 +254,12 @@ def _indexed_runs(home: Path) -> list[RunRow]:
         )
         for row in found
     ]
+
+
+def _state(home: Path, run_id: str, *, decided: bool, judged: bool) -> str:
+    if not (run_folder(home, run_id) / "models" / CARD).is_file():
+        return "removed"
+    return "decided" if decided else "judged" if judged else "not judged"
 
 
 def _unfinished(run_id: str, attempts: list[AttemptFiles]) -> RunRow:

@@ -18,6 +18,7 @@ from interlock.lanes.catalog import find_lane
 from interlock.provenance.attempts import list_attempts, run_lock
 from interlock.provenance.canonical import pretty_json, sha256_json
 from interlock.provenance.digest import sha256_file
+from interlock.provenance.signing import configured_key
 from interlock.registry.archive import Change, archive_attempt, archive_models, archive_statement, archive_volatile
 from interlock.registry.derive import (
     BY_HAND,
@@ -27,13 +28,16 @@ from interlock.registry.derive import (
     JUDGEMENTS,
     PIPELINE,
     WHEN,
+    has_lost_log,
     news,
     rebuild,
     run_proposals,
     statement_proposal,
 )
-from interlock.registry.events import Proposal, events_path
-from interlock.registry.layout import FinishedRun, StageFiles, safe_name
+from interlock.registry.events import Proposal
+from interlock.registry.kept import kept_proposals
+from interlock.registry.layout import CARD, FinishedRun, StageFiles, run_folder, safe_name
+from interlock.registry.statement import envelopes
 from interlock.stages.place import OBSERVATIONS, OUTPUTS, RECORD
 
 LOCK_WAIT_S = 120.0
@@ -61,6 +65,8 @@ class LaneSync:
     """Events written down."""
     missing: tuple[StageName, ...] = ()
     """Stages that have not finished, or are older than the ones before them."""
+    tracking: str = ""
+    """Where trackers show the run, or why they do not; never a reason to fail."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +82,7 @@ def sync(workspace: Path, home: Path) -> SyncReport:
     """Archive every lane that DVC keeps for the workspace; `interlock run` archives its own when it ends."""
     lanes: list[LaneSync] = []
     problems: dict[str, InterlockError] = {}
-    if not events_path(home).exists() and (home / "runs").is_dir():
+    if has_lost_log(home):
         try:
             rebuild(home)  # first, so that what the archive holds comes before what is news
         except InterlockError as error:
@@ -110,7 +116,10 @@ def sync_lane(folder: Path, *, workspace: Path, home: Path) -> LaneSync:
         _archive_attempts(home, run)
         proposals = [] if change == "unfinished" else run_proposals(home, run.run_id)
         proposals += _archive_statements(home, run)
-    return LaneSync(folder=where, run_id=run.run_id, change=change, events=news(home, proposals), missing=missing)
+        events = news(home, [*proposals, *kept_proposals(home, run.run_id)])
+        _sign(home, run.run_id, is_news=bool(events))
+    said = "" if change == "unfinished" else _track(folder, run, workspace=workspace, home=home)
+    return LaneSync(folder=where, run_id=run.run_id, change=change, events=events, missing=missing, tracking=said)
 
 
 def finished_stages(folder: Path) -> dict[StageName, StageFiles]:
@@ -221,7 +230,21 @@ def keep_judgement(home: Path, judgement: Judgement, *, made_at: str, files: Map
     with run_lock(home, f"archive-{judgement.run_id}", wait_s=LOCK_WAIT_S):
         identity = judgement.judgement_id
         folder = archive_statement(home, judgement.run_id, JUDGEMENTS, identity, main=JUDGEMENT, files=texts)
-        return news(home, [statement_proposal(judgement.run_id, folder, JUDGEMENT, source=BY_HAND)])
+        said = statement_proposal(judgement.run_id, folder, JUDGEMENT, source=BY_HAND)
+        events = news(home, [said, *kept_proposals(home, judgement.run_id)])
+        _sign(home, judgement.run_id, is_news=bool(events))
+        return events
+
+
+def _sign(home: Path, run_id: str, *, is_news: bool) -> None:
+    """Sign what is archived when a key is configured; again only when there is something new to sign."""
+    key = configured_key()
+    if key is None or not (run_folder(home, run_id) / "models" / CARD).is_file():
+        return
+    from interlock.stages.proof import sign_run  # judging again loads the judge, which sync alone never needs
+
+    if is_news or not envelopes(home, run_id):
+        sign_run(home, run_id, key)
 
 
 def _statement_texts(found: StageFiles) -> dict[str, str]:
@@ -248,6 +271,15 @@ def _measurement_texts(run: FinishedRun) -> dict[str, str]:
         if found is not None and (found.folder / _MEASUREMENTS).is_file():
             texts[prefix + _MEASUREMENTS] = _text(found.folder / _MEASUREMENTS)
     return texts
+
+
+def _track(folder: Path, run: FinishedRun, *, workspace: Path, home: Path) -> str:
+    """Tell the trackers, when everything else is settled; whatever happens there is a sentence and no error."""
+    from interlock.stages.tracked_results import track_again
+
+    own = folder / "params.yaml"  # of `interlock run`; DVC's lanes have theirs in the workspace
+    params = own if own.is_file() else workspace / "params" / f"{run.lane}.yaml"
+    return track_again(home, run.run_id, params=params, workspace=workspace)
 
 
 def _lane_folders(workspace: Path) -> list[Path]:

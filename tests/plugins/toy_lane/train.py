@@ -22,7 +22,11 @@ def train(job: StageJob) -> StageOutcome:
         time.sleep(job.lane.trainer.sleep_s)
         value += (goal - value) * job.lane.optimizer.lr
         rows.append([step, abs(goal - value), value])
+        job.progress.curve(step + 1, {"epoch": step + 1, "validation/loss": abs(goal - value)})
         write_json(state, rows)
     write_atomic(job.folder / "model.safetensors", save({"mean": np.array([value + job.lane.model.value], np.float32)}))
     write_atomic(job.folder / "loss.csv", "step,loss\n" + "".join(f"{step},{loss!r}\n" for step, loss, _ in rows))
-    return StageOutcome(facts={"steps": len(rows), "converged": rows[-1][1] < 0.01})
+    losses = [loss for _, loss, _ in rows]
+    return StageOutcome(
+        facts={"steps": len(rows), "converged": losses[-1] < 0.01, "validation_loss_best": round(min(losses), 9)}
+    )

@@ -93,7 +93,7 @@ def test_an_event_can_be_read_by_itself(tmp_path):
     append_new(tmp_path, [archived("a", seed=1)])
     line = json.loads(events_path(tmp_path).read_text())
     assert line["payload"]["body"] == {"lane": "tower", "seed": 1}
-    assert {"kind", "subject", "key", "at", "host", "body"} == set(line["payload"])
+    assert {"kind", "subject", "key", "at", "host", "body", "writer", "clock", "seen"} == set(line["payload"])
 
 
 def _write_many(home, worker, count):

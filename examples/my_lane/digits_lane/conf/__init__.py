@@ -1,0 +1,1 @@
+"""The lane's YAML groups."""

@@ -1,0 +1,138 @@
+"""Commands of people who share a folder: push, pull, promote; and the lines of `interlock status` about stages."""
+
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+from interlock.commands.screen import print_json, say, size
+from interlock.errors import ExitCode, UsageError
+from interlock.provenance.canonical import sha256_json
+from interlock.provenance.workspace import interlock_home
+from interlock.registry.stages import Target
+
+if TYPE_CHECKING:
+    from interlock.registry.holders import Holder
+    from interlock.registry.pull import PulledLog
+
+_SHOWN_RUNS = 8
+
+
+def push(workspace: Path, remote: Path | None, *, repair: bool, as_json: bool) -> ExitCode:
+    """Share what is new here."""
+    from interlock.registry.push import push as pushed
+    from interlock.registry.remote import find_remote
+
+    where = find_remote(workspace, remote)
+    found = pushed(interlock_home(workspace), where, repair=repair)
+    if as_json:
+        print_json({**vars(found), "remote": str(where.root)})
+        return ExitCode.PASS
+    if not found.writer:
+        say("nothing to share yet: interlock sync archives what has finished")
+        return ExitCode.PASS
+    runs = f"{len(found.runs)} run{'s' if len(found.runs) != 1 else ''}"
+    say(f"{where.root}: {found.lines} new events, {runs}, {found.files} files, {size(found.size_bytes)}")
+    if found.gone:
+        say(f"not here any more, so their files were not shared: {_listed(found.gone)}")
+    return ExitCode.PASS
+
+
+def pull(workspace: Path, remote: Path | None, *, as_json: bool) -> ExitCode:
+    """Take over what others shared; what is refused is named, and does not keep the rest from being taken."""
+    from interlock.registry.pull import pull as pulled
+    from interlock.registry.remote import find_remote
+
+    where = find_remote(workspace, remote)
+    logs = pulled(interlock_home(workspace), where)
+    if as_json:
+        print_json({"remote": str(where.root), "logs": [_plain(log) for log in logs]})
+    for log in () if as_json else logs:
+        runs = f"; verified: {_listed(log.runs)}" if log.runs else ""
+        say(f"{log.writer} ({log.host or 'unknown machine'}): {log.lines} new events{runs}")
+        if log.twins:
+            say(f"  made here too, with the same model; the execution here is kept: {_listed(log.twins)}")
+    if not logs and not as_json:
+        say(f"{where.root}: nothing from others yet")
+    for log in logs:
+        _say_refused(log)
+    return ExitCode.ERROR if any(log.problem or log.refused for log in logs) else ExitCode.PASS
+
+
+def promote(workspace: Path, model: str, *, to: str, by: str, reason: str, as_json: bool) -> None:
+    """Promote a model whose newest judgement, under the gates of `conf/` and `params.yaml`, is a pass."""
+    from interlock.registry.archive import read_card
+    from interlock.registry.promotion import promote as promoted
+    from interlock.registry.queries import show_model
+
+    home = interlock_home(workspace)
+    if to not in get_args(Target):
+        raise UsageError("no such stage to promote to", key="--to", value=to, hint=" or ".join(get_args(Target)))
+    row = show_model(home, model).model
+    gates = _gates_sha256(workspace, read_card(home, row.run_id).lane)
+    target: Target = "production" if to == "production" else "staging"
+    name, event = promoted(home, row.id, to=target, by=by, reason=reason, gates_sha256=gates)
+    for moved in (name, *event.replaces):
+        if said := _shown_again(workspace, show_model(home, moved).model.run_id):
+            print(said, file=sys.stderr)
+    if as_json:
+        print_json({"model_id": name, **event.model_dump(mode="json")})
+        return
+    say(f"{name}: {event.before} -> {event.to}")
+    if event.replaces:
+        say(f"took the place of {', '.join(event.replaces)}")
+    say("others see it after interlock push")
+
+
+def _shown_again(workspace: Path, run_id: str) -> str:
+    """Tell the trackers that a model's stage has changed."""
+    from interlock.registry.queries import archived_run
+    from interlock.stages.tracked_results import track_again
+
+    home = interlock_home(workspace)
+    row = archived_run(home, run_id)
+    params = workspace / "params" / f"{row.lane}.yaml" if row else None
+    return track_again(home, run_id, params=params, workspace=workspace) if params else ""
+
+
+def stage_lines(home: Path, lanes: Iterable[str]) -> list[str]:
+    """What `interlock status` says of the stages of these lanes; nothing where nobody has promoted."""
+    from interlock.registry.holders import holders
+
+    known = set(lanes)
+    return [_stage_line(holder) for holder in holders(home) if holder.lane in known]
+
+
+def _stage_line(holder: "Holder") -> str:
+    text = f"{holder.stage}: {holder.model_id}  by {holder.promoted_by} on {holder.host}, {holder.at[:16]}"
+    if holder.contested_by:
+        text += f"\n  CONTESTED by {', '.join(holder.contested_by)}: promote the right one again to settle it"
+    return text
+
+
+def _gates_sha256(workspace: Path, lane: str) -> str:
+    """Digest of the lane's gates as they are configured now, as judgements carry it."""
+    from interlock.config.compose import compose_lane
+    from interlock.config.params import lane_overrides, read_params
+    from interlock.config.validate import validate
+
+    params = lane_overrides(read_params(workspace / "params.yaml"), lane)
+    experiment = validate(compose_lane(workspace / "conf", params), subject=f"lane {lane}")
+    gates: dict[str, Any] = experiment.lane.gates  # type: ignore[attr-defined]
+    return sha256_json(dict(gates))
+
+
+def _say_refused(log: "PulledLog") -> None:
+    if log.problem is not None:
+        print(f"ERROR: log {log.writer} is refused: {log.problem}", file=sys.stderr)
+    for run, reason in log.refused.items():
+        print(f"ERROR: run {run} of {log.writer} is refused: {reason}", file=sys.stderr)
+
+
+def _plain(log: "PulledLog") -> dict[str, Any]:
+    return {**vars(log), "problem": str(log.problem) if log.problem else None}
+
+
+def _listed(runs: Sequence[str]) -> str:
+    more = f" and {len(runs) - _SHOWN_RUNS} more" if len(runs) > _SHOWN_RUNS else ""
+    return ", ".join(runs[:_SHOWN_RUNS]) + more
