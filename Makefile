@@ -21,11 +21,12 @@ help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
 		printf '  make %-9s %s\n' "$$name" "$$text"; done
 
-run: setup ## install, run the pipeline (dvc repro), archive it (interlock sync), print the verdicts
+run: setup ## install, run the pipeline (dvc repro), archive it (interlock sync), write the report, print the verdicts
 	@[ -e .git ] || dvc config --quiet --local core.no_scm true
 	@dvc repro || { code=$$?; printf '%s\n' "make run: 'dvc repro' stopped with code $$code; the messages above say why." \
 		"Mend it and call 'make run' again: finished stages are not repeated." >&2; exit 1; }
 	@interlock sync
+	@interlock report
 	@interlock status || { code=$$?; case $$code in 3) word=fail;; 4) word=inconclusive;; 5) word=blocked;; *) word=error;; esac; \
 		echo "make run: interlock status ended with code $$code ($$word)" >&2; exit $$code; }
 

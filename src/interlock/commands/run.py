@@ -1,80 +1,99 @@
 """`interlock run`: hand the command line to Hydra as it stands, run each job's stages, answer with one exit code.
 
-The configuration is checked before Hydra starts (the first value of every sweep), so that a mistyped key is refused
-with its nearest name instead of failing inside a job. Each job archives its own run. Results come back through files,
-because launchers may run jobs in other processes.
+The configuration is checked before Hydra starts, so that a mistyped key is refused with its nearest name instead of
+failing inside a job. `-m` goes to `interlock.commands.sweep_jobs`, which plans all jobs first.
 """
 
-import json
-import os
 import signal
 import sys
-import tempfile
 import traceback
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from interlock.commands.screen import say
 from interlock.config.compose import Composition, compose_lane, first_values
-from interlock.config.hydra_main import only_prints, overrides_of, run_main
+from interlock.config.hydra_main import is_multirun, only_prints, overrides_of, run_main
 from interlock.config.params import composed_text
 from interlock.config.validate import validate
-from interlock.contracts.verdict import EXIT_CODES, Judgement, Verdict, worst
-from interlock.errors import ExitCode, InterlockError
-from interlock.provenance.files import write_json
+from interlock.contracts.verdict import EXIT_CODES, Judgement
+from interlock.errors import ExitCode, InterlockError, UsageError
+from interlock.lanes.spec import Progress
 from interlock.provenance.workspace import interlock_home
-from interlock.stages.entry import interrupt
+from interlock.stages.entry import explained, interrupt
+from interlock.stages.place import Place
 from interlock.stages.progress import terminal_progress
 from interlock.stages.runner import run_lane, work_place
 from interlock.stages.sync import sync_lane
 
-_RESULTS = "INTERLOCK_JOB_RESULTS"
-_WORKSPACE = "INTERLOCK_JOB_WORKSPACE"
-
 
 def run_hydra(workspace: Path, argv: Sequence[str]) -> ExitCode:
     """Run all jobs; returns the folded exit code. Raises ConfigError, UsageError before anything runs."""
-    validate(compose_lane(workspace / "conf", first_values(overrides_of(argv))), subject="configuration")
+    overrides = overrides_of(argv)
+    if is_multirun(argv) and not only_prints(argv):
+        from interlock.commands.sweep_jobs import run_sweep
+
+        return run_sweep(workspace, argv)
+    validate(compose_lane(workspace / "conf", first_values(overrides)), subject="configuration")
     signal.signal(signal.SIGTERM, interrupt)
-    with tempfile.TemporaryDirectory(prefix="interlock-jobs-") as results:
-        os.environ.update({_RESULTS: results, _WORKSPACE: str(workspace)})
-        run_main(workspace / "conf", argv, job)
-        return _folded(Path(results), may_be_empty=only_prints(argv))
+    job = SingleJob(workspace)
+    run_main(workspace / "conf", argv, job)
+    return job.answer(may_be_empty=only_prints(argv))
 
 
-def job(number: int | None, lane: str, composition: Composition) -> None:
-    """One Hydra job: run all stages, archive, leave a result behind. An error of ours is a result, not a crash."""
-    result: dict[str, Any] = {"overrides": list(composition.overrides)}
-    try:
-        result |= _run_job(lane, composition)
-    except InterlockError as error:
-        result |= {"error": str(error), "exit_code": int(error.exit_code)}
-        which = "" if number is None else f"job {number} ({' '.join(composition.overrides)}): "
-        print(f"ERROR: {which}{error}", file=sys.stderr)
-    except Exception as error:  # a defect: shown whole, and the sweep's other jobs run all the same
-        result |= {"error": repr(error), "exit_code": int(ExitCode.ERROR)}
-        traceback.print_exc()
-    write_json(Path(os.environ[_RESULTS]) / f"{number or 0:06d}.json", result)
+@dataclass
+class SingleJob:
+    """The one job of a run without `-m`. An error of ours is a result, not a crash."""
+
+    workspace: Path
+    codes: list[ExitCode] = field(default_factory=list)
+    __name__ = "job"
+
+    def __call__(self, number: int | None, lane: str, composition: Composition) -> None:
+        """Run all stages and archive them."""
+        if number is not None:
+            raise UsageError("a file asks for a sweep", key="hydra.mode", hint="give -m instead: interlock run -m")
+        try:
+            place = prepared_place(self.workspace, lane, composition)
+            judgement = run_place(place, progress=terminal_progress())
+        except Exception as error:  # a defect, too, is shown and answered
+            self.codes.append(shown(error))
+            return
+        say(f"run {judgement.run_id}: {judgement.verdict}  {' '.join(composition.overrides)}".rstrip())
+        self.codes.append(EXIT_CODES[judgement.verdict])
+
+    def answer(self, *, may_be_empty: bool) -> ExitCode:
+        """The exit code; no result at all is an error, unless Hydra only printed something."""
+        return self.codes[0] if self.codes else ExitCode.PASS if may_be_empty else ExitCode.ERROR
 
 
-def _run_job(lane: str, composition: Composition) -> dict[str, Any]:
-    workspace = Path(os.environ[_WORKSPACE])
+def prepared_place(workspace: Path, lane: str, composition: Composition) -> Place:
+    """The work folder of a composed configuration. Raises ConfigError."""
     experiment = validate(composition, subject=f"lane {lane}")
-    place = work_place(workspace, lane=lane, composed=composed_text(experiment))
-    run_lane(place, progress=terminal_progress())
-    sync_lane(place.folder, workspace=workspace, home=interlock_home(workspace))
-    judgement = Judgement.model_validate_json((place.folder / "judge" / "judgement.json").read_text())
-    say(f"run {judgement.run_id}: {judgement.verdict}  {' '.join(composition.overrides)}".rstrip())
-    return {"run_id": judgement.run_id, "verdict": judgement.verdict}
+    return work_place(workspace, lane=lane, composed=composed_text(experiment))
 
 
-def _folded(results: Path, *, may_be_empty: bool) -> ExitCode:
-    """One exit code: an error first, else the worst verdict. Jobs that left no result are an error."""
-    jobs = [json.loads(path.read_text()) for path in sorted(results.glob("*.json"))]
-    if not jobs:
-        return ExitCode.PASS if may_be_empty else ExitCode.ERROR
-    errors = [job for job in jobs if "error" in job]
-    if errors:
-        return ExitCode(errors[0]["exit_code"]) if len(jobs) == 1 else ExitCode.ERROR
-    return EXIT_CODES[worst(Verdict(job["verdict"]) for job in jobs)]
+def run_place(place: Place, *, progress: Progress) -> Judgement:
+    """Run the stages that are not current, archive the run, return its judgement. Raises the first stage's error."""
+    run_lane(place, progress=progress)
+    synced = sync_lane(place.folder, workspace=place.workspace, home=interlock_home(place.workspace))
+    if synced.tracking:
+        progress.message(synced.tracking)
+    return Judgement.model_validate_json((place.folder / "judge" / "judgement.json").read_text())
+
+
+def shown(error: Exception, *, which: str = "") -> ExitCode:
+    """Print an error for people, with the job it belongs to; a defect is shown whole. Returns its exit code."""
+    if isinstance(error, InterlockError | OSError):
+        print(f"ERROR: {which}{sentence(error)}", file=sys.stderr)
+    else:
+        print(f"ERROR: {which}a defect, please report it", file=sys.stderr)
+        traceback.print_exception(error)
+    return error.exit_code if isinstance(error, InterlockError) else ExitCode.ERROR
+
+
+def sentence(error: Exception) -> str:
+    """What an error says of itself."""
+    if isinstance(error, InterlockError):
+        return str(error)
+    return explained(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"

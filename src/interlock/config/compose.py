@@ -5,9 +5,11 @@ they are a valid experiment. Does not write files (`interlock.config.files`) and
 """
 
 import difflib
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,21 +17,26 @@ from typing import Any
 
 import yaml
 from hydra import compose, initialize_config_dir
+from hydra._internal.config_repository import CachingConfigRepository
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, ValueType
 from hydra.errors import HydraException
+from hydra.plugins.config_source import ConfigResult
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from interlock.config import plugins
+from interlock.config.known_keys import nearest_key
 from interlock.errors import ConfigError, Fault
 
 ROOT = "config"
 # What a broken YAML file can end in; Hydra itself raises ValueError for a wrong defaults list or header.
 _UNREADABLE = (HydraException, OmegaConfBaseException, yaml.YAMLError, OSError, ValueError, RecursionError)
+
+_NOTHING_TO_DELETE = re.compile(r"^Could not delete(?: from config\.)? '([^']+)'(?: does not exist|\. No match)")
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,10 @@ class Composition:
     """Overrides as given."""
     groups: Mapping[str, tuple[str, ...]]
     """Option names of every configuration group."""
+    lane: str = ""
+    """Name of the chosen lane; empty where the caller knows it."""
+    conf: Path | None = None
+    """The workspace's `conf/`; None: not known, so nothing is looked up in a registry."""
 
     def source_of(self, key: str) -> str:
         """Say which override or file set the dotted key; empty when none did."""
@@ -73,14 +84,61 @@ def compose_lane(conf: Path, overrides: Sequence[str] = ()) -> Composition:
     Raises ConfigError naming the override, the nearest group, option or key, and what is allowed.
     """
     with _hydra(conf):
+        return _composed(conf, overrides, _groups())
+
+
+def compose_each(conf: Path, jobs: Sequence[Sequence[str]]) -> Iterator[Composition | ConfigError]:
+    """Compose many sets of overrides, each to its configuration or to the error that refuses it.
+
+    Reads every file of `conf/` once, where `compose_lane` reads them again for each set.
+    """
+    with _hydra(conf):
+        if not any("hydra.searchpath" in text for overrides in jobs for text in overrides):
+            loader: Any = GlobalHydra.instance().config_loader()
+            loader.repository = _ReadOnce(loader.repository)
+        groups = _groups()
+        for overrides in jobs:
+            try:
+                yield _composed(conf, overrides, groups)
+            except ConfigError as error:
+                yield error
+
+
+class _ReadOnce(CachingConfigRepository):
+    """Keeps what was read from one composition to the next; Hydra copies the repository for each."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "_ReadOnce":
+        return self
+
+    def load_config(self, config_path: str) -> ConfigResult | None:
+        """A copy, because Hydra merges overrides into what it is given."""
+        return deepcopy(super().load_config(config_path))
+
+
+def _composed(conf: Path, overrides: Sequence[str], groups: Mapping[str, tuple[str, ...]]) -> Composition:
+    _refuse_unknown_groups(overrides, groups)
+    forced = [_forced(text, groups) for text in overrides]
+    try:
+        tree = compose(ROOT, overrides=forced, return_hydra_config=True)
+    except _UNREADABLE as error:
+        raise _refusal(error, conf, overrides) from error
+    lane = str(tree.hydra.runtime.choices.get("lane"))
+    with open_dict(tree):
+        del tree["hydra"]
+    return Composition(_resolved(tree), cache(lambda: _layers(conf, forced)), tuple(overrides), groups, lane, conf)
+
+
+def hydra_settings(conf: Path, overrides: Sequence[str]) -> DictConfig:
+    """Hydra's own settings, `hydra.*`, as these overrides compose them; leaves out what belongs to one run."""
+    with _hydra(conf):
         groups = _groups()
         _refuse_unknown_groups(overrides, groups)
-        forced = [_forced(text, groups) for text in overrides]
         try:
-            tree = compose(ROOT, overrides=forced)
+            tree = compose(ROOT, overrides=[_forced(text, groups) for text in overrides], return_hydra_config=True)
         except _UNREADABLE as error:
             raise _refusal(error, conf, overrides) from error
-    return Composition(_resolved(tree), cache(lambda: _layers(conf, forced)), tuple(overrides), groups)
+        settings: DictConfig = tree.hydra
+        return settings
 
 
 def lane_names(conf: Path) -> tuple[str, ...]:
@@ -159,6 +217,35 @@ def parse(text: str) -> Override:
         raise ConfigError(
             [Fault(key=key, problem=problem, value=text, source="command line or params.yaml")], subject="override"
         ) from error
+
+
+def parse_all(conf: Path, texts: Sequence[str]) -> list[Override]:
+    """Read overrides in Hydra's grammar, such that a `glob(...)` among them knows the options of its group."""
+    with _hydra(conf):
+        loader = GlobalHydra.instance().config_loader()
+    return [replace(parse(text), config_loader=loader) for text in texts]
+
+
+def with_defaults_open(conf: Path, overrides: Sequence[str]) -> list[str]:
+    """Prefix `++` to overrides of keys that no file of `conf/` sets, as composing here does for all of them.
+
+    Hydra itself would refuse `lane.gates.loads.severity=advise` where the YAML leaves `severity` at its default.
+    """
+    with _hydra(conf):
+        groups = _groups()
+        plain = [text for text in overrides if _forced(text, groups) != text]
+        if not plain:
+            return list(overrides)
+        values = _composed(conf, first_values([text for text in overrides if text not in plain]), groups).values
+    return [f"++{text}" if text in plain and not _has(values, parse(text).key_or_group) else text for text in overrides]
+
+
+def _has(values: Any, key: str) -> bool:
+    for part in key.split("."):
+        if not isinstance(values, dict) or part not in values:
+            return False
+        values = values[part]
+    return True
 
 
 def _forced(text: str, groups: Mapping[str, Any]) -> str:
@@ -252,8 +339,33 @@ def _refusal(error: BaseException, conf: Path, overrides: Sequence[str]) -> Conf
         if faults:
             return ConfigError(faults, subject=str(conf), hint="correct the file: UTF-8 text holding one YAML mapping")
     head, *rest = _reason(error)
+    if absent := _NOTHING_TO_DELETE.search(head):
+        return ConfigError([_nothing_to_delete(absent[1], conf, overrides)])
     source = "; ".join(rest[:2]) or f"{conf} with {' '.join(overrides) or 'no overrides'}"
     return ConfigError([Fault(key="conf", problem=head, has_value=False, source=source)])
+
+
+def _nothing_to_delete(name: str, conf: Path, overrides: Sequence[str]) -> Fault:
+    """The fault of `~KEY` or `~GROUP` for one that the configuration does not have."""
+    groups = _groups()
+    others = [text for text in overrides if not text.startswith("~")]
+    known = [*groups, *_keys(_composed(conf, others, groups).values)]
+    key = name.partition("@")[0]
+    text = next((text for text in overrides if text.lstrip("~").split("=", 1)[0] == key), f"~{key}")
+    return Fault(
+        key=key,
+        problem="cannot be deleted: there is no such key or group",
+        has_value=False,
+        source=f"override {text}",
+        nearest=nearest_key(key, known),
+    )
+
+
+def _keys(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for name, value in values.items():
+        yield f"{prefix}{name}"
+        if isinstance(value, dict):
+            yield from _keys(value, f"{prefix}{name}.")
 
 
 def _broken_files(conf: Path) -> Iterator[Fault]:

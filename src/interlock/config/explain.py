@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from interlock.config.compose import Composition, compose_lane, nearest
+from interlock.config.compose import Composition, compose_lane
+from interlock.config.known_keys import field_at, nearest_key
 from interlock.config.params import lane_overrides, read_params, spell
-from interlock.config.validate import experiment_model, field_at
+from interlock.config.validate import experiment_model
 from interlock.errors import ConfigError, Fault
 from interlock.lanes.catalog import find_lane
 from interlock.provenance.dotted import lookup
@@ -43,7 +44,7 @@ def explain(workspace: Path, key: str, *, lane: str | None = None) -> Explanatio
             key=key,
             problem="there is no such key",
             has_value=False,
-            nearest=nearest(key, names),
+            nearest=nearest_key(key, [*names, *composition.groups]),
             allowed=tuple(composition.groups),
         )
         raise ConfigError([fault], subject=f"lane {lane}", hint="interlock compose --print shows every key")

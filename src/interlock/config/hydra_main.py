@@ -12,7 +12,15 @@ from hydra.core.override_parser.types import ChoiceSweep, Glob, QuotedString
 from omegaconf import DictConfig, OmegaConf
 
 from interlock.config import plugins
-from interlock.config.compose import ROOT, Composition, enumerates_sweeps, group_options, parse, unknown_choice
+from interlock.config.compose import (
+    ROOT,
+    Composition,
+    enumerates_sweeps,
+    group_options,
+    parse,
+    unknown_choice,
+    with_defaults_open,
+)
 from interlock.errors import ConfigError, Fault, UsageError
 
 Job = Callable[[int | None, str, Composition], None]
@@ -78,7 +86,7 @@ def overrides_of(argv: Sequence[str]) -> list[str]:
     for text in overrides:
         if "=" not in text and not text.startswith("~"):
             raise UsageError("is neither a flag nor KEY=VALUE", key=text, hint=f"write {text}=VALUE, or leave it out")
-    many = flags.multirun or any(text.lstrip("+").upper() == "HYDRA.MODE=MULTIRUN" for text in overrides)
+    many = is_multirun(argv)
     for text in overrides:
         if not many and parse(text).is_sweep_override():
             raise UsageError(
@@ -89,16 +97,33 @@ def overrides_of(argv: Sequence[str]) -> list[str]:
     return overrides
 
 
+def is_multirun(argv: Sequence[str]) -> bool:
+    """Whether the command line asks for a sweep."""
+    flags = _Flags().parse_intermixed_args(list(argv))
+    return flags.multirun or any(text.lstrip("+").upper() == "HYDRA.MODE=MULTIRUN" for text in flags.overrides or [])
+
+
 def only_prints(argv: Sequence[str]) -> bool:
     """Whether Hydra will print something instead of running jobs."""
     return any(text.split("=", 1)[0] in _ONLY_PRINT for text in argv)
 
 
-def run_main(conf: Path, argv: Sequence[str], job: Job) -> None:
+def run_main(conf: Path, argv: Sequence[str], job: Job, *, checked: bool = False) -> None:
     """Hand `argv` to Hydra as it stands and call `job` for each job, here or wherever the launcher runs it.
 
-    `job` must be importable by name. Raises UsageError for the flag that loads pickles, SystemExit as Hydra does.
+    `job` must be importable by name. `checked`: `runnable_overrides` has looked at `argv` already. Raises UsageError
+    for the flag that loads pickles, SystemExit as Hydra does.
     """
+    overrides = overrides_of(argv) if checked else runnable_overrides(conf, argv)
+    plugins.register()
+    # Hydra takes overrides in one piece only; behind them, --info does not take one for its value.
+    settled = with_defaults_open(conf, overrides)
+    sys.argv = ["interlock run", *settled, *(text for text in argv if text not in overrides)]
+    hydra.main(version_base="1.3", config_path=str(conf), config_name=ROOT)(_Task(job))()
+
+
+def runnable_overrides(conf: Path, argv: Sequence[str]) -> list[str]:
+    """The overrides among the arguments. Raises UsageError, ConfigError for what Hydra would refuse or misread."""
     if any(text.startswith("--experimental-rerun") for text in argv):
         raise UsageError(
             "loads a pickle, which Interlock never does",
@@ -109,10 +134,7 @@ def run_main(conf: Path, argv: Sequence[str], job: Job) -> None:
     _refuse_two_commands(argv)
     _refuse_unknown_choices(conf, overrides)
     _refuse_intervals(conf, overrides)
-    plugins.register()
-    # Hydra takes overrides in one piece only; behind them, --info does not take one for its value.
-    sys.argv = ["interlock run", *overrides, *(text for text in argv if text not in overrides)]
-    hydra.main(version_base="1.3", config_path=str(conf), config_name=ROOT)(_Task(job))()
+    return overrides
 
 
 def _refuse_two_commands(argv: Sequence[str]) -> None:
@@ -157,7 +179,7 @@ class _Task:
     """What Hydra calls; a launcher that runs jobs elsewhere pickles it by name."""
 
     def __init__(self, job: Job) -> None:
-        self._job = job
+        self.job = job
         self.__module__, self.__name__, self.__qualname__ = job.__module__, job.__name__, job.__name__
 
     def __call__(self, tree: DictConfig) -> None:
@@ -165,5 +187,6 @@ class _Task:
         number = OmegaConf.select(settings, "job.num", throw_on_missing=False)  # missing in single runs
         values: Any = OmegaConf.to_container(tree, resolve=True)
         groups: Mapping[str, tuple[str, ...]] = {}
-        composition = Composition(values, tuple, tuple(settings.overrides.task), groups)
-        self._job(number, str(settings.runtime.choices["lane"]), composition)
+        conf = next(Path(source.path) for source in settings.runtime.config_sources if source.provider == "main")
+        composition = Composition(values, tuple, tuple(settings.overrides.task), groups, conf=conf)
+        self.job(number, str(settings.runtime.choices["lane"]), composition)

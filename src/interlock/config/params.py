@@ -2,6 +2,8 @@
 
 `compose_workspace` validates every lane before `write_composed` writes the first byte, so a failing compose leaves the
 last good files in place. Stages read the composed files through `interlock.stages.frame`, never this module.
+
+A value in `params.yaml` means what it means on the command line (`interlock.config.params_yaml`).
 """
 
 import re
@@ -14,6 +16,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from interlock.config.compose import compose_lane, lane_names, nearest
+from interlock.config.params_yaml import read_yaml
 from interlock.config.validate import validate
 from interlock.contracts.experiment import Experiment
 from interlock.errors import ConfigError, Fault
@@ -24,6 +27,8 @@ PARAMS = "params.yaml"
 COMPOSED = "params"
 _RESERVED = frozenset({"null", "true", "false", "nan", "inf"})
 _KEYS = ("experiment", "lanes", "overrides", "lane_overrides")
+_KEYED_BY_KEYS = frozenset({"lane.search_space"})
+"""Mappings whose own keys are dotted keys; they are spelled in one piece."""
 
 
 def compose_workspace(workspace: Path) -> dict[str, Experiment]:
@@ -58,7 +63,7 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> list[str]:
 
 def _flat(tree: Mapping[str, Any], prefix: str) -> Iterator[str]:
     for name, value in tree.items():
-        if isinstance(value, Mapping) and value:
+        if isinstance(value, Mapping) and value and f"{prefix}{name}".lstrip("+") not in _KEYED_BY_KEYS:
             yield from _flat(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}={spell(value)}"
@@ -92,7 +97,8 @@ def _quoted(text: str) -> str:
 def read_params(path: Path) -> dict[str, Any]:
     """Read `params.yaml`; raises ConfigError naming unknown keys, missing lanes and wrong types."""
     try:
-        values = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
+        found = read_yaml(path.read_text(encoding="utf-8"))
+        values = _with_names_resolved({} if found is None else found)
     except (OSError, UnicodeDecodeError, yaml.YAMLError, OmegaConfBaseException) as error:
         fault = Fault(key=PARAMS, problem=f"cannot be read: {' '.join(str(error).split())}", has_value=False)
         hint = "write it as UTF-8 YAML: experiment, lanes, overrides and lane_overrides"
@@ -104,6 +110,15 @@ def read_params(path: Path) -> dict[str, Any]:
     params: dict[str, Any] = {"overrides": {}, "lane_overrides": {}, **given}
     params["lane_overrides"] = {lane: tree or {} for lane, tree in params["lane_overrides"].items()}
     return params
+
+
+def _with_names_resolved(values: Any) -> Any:
+    """Resolve interpolations in `experiment` and `lanes`; in overrides they mean keys of the composed configuration."""
+    if not isinstance(values, dict):
+        return values
+    names = {key: values[key] for key in ("experiment", "lanes") if key in values}
+    resolved: Any = OmegaConf.to_container(OmegaConf.create(names), resolve=True)
+    return {**values, **resolved}
 
 
 def _params_faults(values: Any, path: Path) -> Iterator[Fault]:

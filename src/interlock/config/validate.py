@@ -7,13 +7,14 @@ door they came. Also checks what no single field can see: metric names of gates 
 import json
 import re
 import typing
-from collections.abc import Iterator, Sequence
-from typing import Annotated, Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from pydantic import BaseModel, ValidationError, create_model
-from pydantic.fields import FieldInfo
 
 from interlock.config.compose import Composition, nearest
+from interlock.config.known_keys import kind_at, known_keys, names_at, nearest_key
+from interlock.config.pins import with_pins
 from interlock.contracts.experiment import Experiment
 from interlock.contracts.lane import LanePolicy
 from interlock.errors import ConfigError, Fault, UsageError
@@ -28,7 +29,8 @@ def validate(composition: Composition, *, subject: str) -> Experiment:
     """Return the experiment, its `lane` narrowed to the lane's own model. Raises ConfigError with all faults."""
     spec = _lane_spec(composition, subject)
     model = experiment_model(spec)
-    faults = [*_missing(composition), *_cross_faults(composition, spec)]
+    composition, unpinned = with_pins(composition)
+    faults = [*_missing(composition), *unpinned, *_cross_faults(composition, spec)]
     try:
         # From JSON text: strict mode then takes lists for tuples, and NaN is seen as what it is.
         experiment = model.model_validate_json(_as_json(composition.values, subject))
@@ -90,25 +92,89 @@ def _leaves(values: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 def _faults(
     error: ValidationError, composition: Composition, model: type[BaseModel], *, skip: set[str]
 ) -> Iterator[Fault]:
+    said = set(skip)
     for item in error.errors(include_url=False):
         path = _without_tags(item["loc"], composition.values)
-        key = ".".join(path)
-        if key in skip:
-            continue
-        kind, allowed = item["type"], tuple[str, ...]()
-        if kind == "extra_forbidden":
-            allowed = _names_at(model, path[:-1], composition.values)
-            if len(path) == 1:
-                allowed = tuple(sorted({*allowed, *composition.groups}))
-        yield Fault(
-            key=key or "lane",
-            problem=_problem(item),
-            value=None if kind == "missing" else item.get("input"),
-            has_value=kind != "missing" and not isinstance(item.get("input"), dict),
+        for fault in _unknown(item, path, composition, model) or [_wrong(item, path, composition)]:
+            if fault.key not in said:
+                yield fault
+            if fault.nearest:
+                said.add(fault.key)  # an entry that nobody meant lacks many keys; one sentence names it
+
+
+def _wrong(item: Any, path: Sequence[str], composition: Composition) -> Fault:
+    """A known key with a wrong value, or without one."""
+    kind, value, options = item["type"], item.get("input"), _options(item)
+    if kind.startswith("union_tag") and isinstance(value, dict):
+        path, value = [*path, "kind"], value.get("kind")
+    key = ".".join(path) or "lane"
+    has_value = kind != "missing" and not isinstance(value, dict)
+    return Fault(
+        key=key,
+        problem=_problem(item),
+        value=value if has_value else None,
+        has_value=has_value,
+        source=composition.source_of(key),
+        allowed=options,
+        nearest=nearest(str(value), options) if options and has_value else "",
+    )
+
+
+def _unknown(item: Any, path: Sequence[str], composition: Composition, model: type[BaseModel]) -> list[Fault]:
+    """Faults of keys that the contract does not have, and of a new entry of a mapping that is not complete.
+
+    Overrides are named in full, so that `lane.optimizr.lr` meets `lane.optimizer.lr` and not only `lane.optimizer`.
+    """
+    wrong = _foreign(item, path, model, composition.values)
+    if wrong is None:
+        return []
+    place, is_extra = ".".join(wrong), item["type"] == "extra_forbidden"
+    keys = [key for text in composition.overrides if _is_at(key := _key_of(text), place)] or [place] * is_extra
+    known = [name for name in known_keys(model, composition.values) if not _is_at(name, place)]
+    allowed = names_at(model, wrong[:-1], composition.values)
+    if len(wrong) == 1:
+        allowed, known = tuple(sorted({*allowed, *composition.groups})), [*known, *composition.groups]
+    lacks = path[-1] if item["type"] == "missing" else "kind"
+    faults = [
+        Fault(
+            key=key,
+            problem=_problem(item) if is_extra else f"would make a new entry {wrong[-1]}, which lacks {lacks}",
+            value=item.get("input") if key == place else lookup(composition.values, key),
+            has_value=is_extra and not isinstance(item.get("input"), dict),
             source=composition.source_of(key),
             allowed=allowed,
-            nearest=_nearest_key(path, allowed) if allowed else "",
+            nearest=nearest_key(key, known),
         )
+        for key in dict.fromkeys(keys)
+    ]
+    return [fault for fault in faults if is_extra or fault.nearest]
+
+
+def _foreign(item: Any, path: Sequence[str], model: type[BaseModel], values: Any) -> Sequence[str] | None:
+    """Path of what should not be there: the key itself, or the entry of a mapping that an incomplete value made."""
+    if item["type"] == "extra_forbidden":
+        return path
+    if item["type"] not in ("missing", "union_tag_not_found"):
+        return None
+    entry = path[:-1] if item["type"] == "missing" else path
+    is_entry = entry and typing.get_origin(kind_at(model, entry[:-1], values)) is dict
+    return entry if is_entry else None
+
+
+def _key_of(override: str) -> str:
+    return override.lstrip("+~").split("=", 1)[0].strip()
+
+
+def _is_at(key: str, place: str) -> bool:
+    return key == place or key.startswith(f"{place}.")
+
+
+def _options(item: Any) -> tuple[str, ...]:
+    """What a closed choice would accept, as pydantic words it."""
+    if item["type"] not in ("literal_error", "union_tag_invalid", "enum"):
+        return ()
+    context: Mapping[str, Any] = item.get("ctx", {})
+    return tuple(re.findall(r"'([^']*)'", str(context.get("expected_tags") or context.get("expected") or "")))
 
 
 def _problem(item: Any) -> str:
@@ -124,16 +190,11 @@ def _problem(item: Any) -> str:
             return re.sub(r"^(Value error, |Assertion failed, )", "", item["msg"])
 
 
-def _nearest_key(path: Sequence[str], allowed: Sequence[str]) -> str:
-    near = nearest(path[-1], allowed)
-    return ".".join([*path[:-1], near]) if near else ""
-
-
 def _without_tags(location: tuple[int | str, ...], values: Any) -> list[str]:
     """Drop the tags of discriminated unions, which users never write in a key."""
     path, node = [], values
-    for part in location:
-        if isinstance(node, dict) and part not in node and node.get("kind") == part:
+    for part, following in zip(location, [*location[1:], None], strict=True):
+        if isinstance(node, dict) and node.get("kind") == part and (part not in node or following in node):
             continue
         path.append(str(part))
         try:
@@ -141,47 +202,6 @@ def _without_tags(location: tuple[int | str, ...], values: Any) -> list[str]:
         except (KeyError, IndexError, TypeError):
             node = None
     return path
-
-
-def _names_at(model: Any, path: Sequence[str], values: Any) -> tuple[str, ...]:
-    """Field names of the contract that stands at `path`."""
-    node, kind = values, model
-    for part in path:
-        node = node.get(part) if isinstance(node, dict) else None
-        kind = _child(kind, part, node)
-    return tuple(sorted(kind.model_fields)) if isinstance(kind, type) and issubclass(kind, BaseModel) else ()
-
-
-def field_at(model: Any, path: Sequence[str], values: Any) -> FieldInfo | None:
-    """The contract field behind a dotted key, or None for a free mapping's entry."""
-    node, kind, field = values, model, None
-    for part in path:
-        field = kind.model_fields.get(part) if isinstance(kind, type) and issubclass(kind, BaseModel) else None
-        node = node.get(part) if isinstance(node, dict) else None
-        kind = _child(kind, part, node)
-    return field
-
-
-def _child(kind: Any, part: str, value: Any) -> Any:
-    if isinstance(kind, type) and issubclass(kind, BaseModel):
-        field = kind.model_fields.get(part)
-        return _narrow(field.annotation, value) if field else None
-    if typing.get_origin(kind) is dict:
-        return _narrow(typing.get_args(kind)[1], value)
-    return None
-
-
-def _narrow(annotation: Any, value: Any) -> Any:
-    """Pick the member of a union that a value's `kind` names; unwrap Annotated and Optional."""
-    if typing.get_origin(annotation) is Annotated:
-        annotation = typing.get_args(annotation)[0]
-    members = [_narrow(member, value) for member in typing.get_args(annotation)]
-    if typing.get_origin(annotation) is dict or not members:
-        return annotation
-    tag = value.get("kind") if isinstance(value, dict) else None
-    models = [item for item in members if isinstance(item, type) and issubclass(item, BaseModel)]
-    tagged = [item for item in models if tag in typing.get_args(item.model_fields["kind"].annotation)] if tag else []
-    return (tagged or models or [annotation])[0]
 
 
 def _cross_faults(composition: Composition, spec: LaneSpec) -> Iterator[Fault]:

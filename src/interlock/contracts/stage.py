@@ -72,7 +72,8 @@ class StageRecord(Contract):
     lock_sha256: Sha256
     """Digest of the locked dependencies, and of what is installed where that differs."""
     sources_sha256: Sha256 | None = None
-    """Digest of the files outside the project that prepare read; None where there are none."""
+    """Digest of the files outside the project that prepare read, or of the runs that the gates of export or judge are
+    pinned to; None where there are none."""
     inputs: dict[str, Sha256]
     """Digest of the `outputs.json` of each upstream stage."""
     artifacts: dict[str, Artifact]

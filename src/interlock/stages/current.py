@@ -19,7 +19,9 @@ from interlock.provenance.closure import code_digest
 from interlock.provenance.digest import files_under, sha256_file
 from interlock.provenance.dotted import select
 from interlock.provenance.environment import environment_digest
+from interlock.provenance.workspace import interlock_home
 from interlock.stages.code import stage_code
+from interlock.stages.pinned import JUDGING, pinned_digest
 from interlock.stages.place import OUTPUTS, Place, load_record, read_composed
 
 
@@ -34,14 +36,15 @@ class StageKey:
     lock_sha256: str
     """The environment: the lock, and where the installed packages differ from it."""
     sources_sha256: str | None
-    """The files outside the project that prepare reads; None where there are none."""
+    """The files outside the project that prepare reads, and the runs that gates of export and judge are pinned to; None
+    where there are none."""
 
 
 _MEANING = {
     "params_sha256": "the configuration",
     "code_sha256": "the code",
     "lock_sha256": "the lock or the installed packages",
-    "sources_sha256": "the data it was read from",
+    "sources_sha256": "the data that it reads, or a run that its gates are pinned to,",
 }
 
 
@@ -53,7 +56,7 @@ def stage_key(
         params_sha256=sha256_json(select(config, STAGE_PARAMS[stage])),
         code_sha256=code_digest(stage_code(stage, spec, place.workspace), place.workspace),
         lock_sha256=environment or environment_digest(place.workspace),
-        sources_sha256=_sources_digest(place.workspace, spec, config) if stage == "prepare" else None,
+        sources_sha256=_sources_digest(stage, place.workspace, spec, config),
     )
 
 
@@ -91,9 +94,11 @@ def _other_run(record: StageRecord, place: Place) -> str:
     return "" if record.run_id == trained else f"it is of run {record.run_id}, training is of run {trained}"
 
 
-def _sources_digest(workspace: Path, spec: LaneSpec, config: Mapping[str, Any]) -> str | None:
-    """Digest over names and bytes of all files that the lane's data is read from."""
-    if spec.sources is None:
+def _sources_digest(stage: StageName, workspace: Path, spec: LaneSpec, config: Mapping[str, Any]) -> str | None:
+    """Digest over names and bytes of all files that the lane's data is read from, or over pinned runs."""
+    if stage in JUDGING:
+        return pinned_digest(config, interlock_home(workspace))
+    if stage != "prepare" or spec.sources is None:
         return None
     digest, found = hashlib.sha256(), False
     for path in load_object(spec.sources)(spec.body(config["lane"]), workspace):

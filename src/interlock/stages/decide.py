@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 import yaml
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from interlock.contracts.agent import Agent
 from interlock.contracts.decision import Decision, DecisionContext, LaneAction
@@ -43,7 +43,7 @@ def run(place: Place, *, progress: Progress) -> StageRecord:
 
 
 def _decide(frame: Frame) -> StageOutcome:
-    judgement = Judgement.model_validate_json((frame.inputs["judge"] / JUDGEMENT).read_text())
+    judgement = _judgement(frame.inputs["judge"] / JUDGEMENT)
     agents = _AGENTS.validate_json(canonical_json(frame.params["agents"]))
     decision = rules.decide(_context(frame, judgement, agents))
     write_json(frame.folder / DECISION, decision)
@@ -55,6 +55,16 @@ def _decide(frame: Frame) -> StageOutcome:
         facts={"action": decision.action.value, "decision_id": decision.decision_id},
         volatile_files=(LANE_REPORT,),  # it states durations, which differ between executions
     )
+
+
+def _judgement(path: Path) -> Judgement:
+    try:
+        return Judgement.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        problem = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error.strerror
+        raise StageError(
+            f"the judgement is not valid: {problem}", path=path, hint=f"delete {path.parent} and run dvc repro"
+        ) from error
 
 
 def _context(frame: Frame, judgement: Judgement, agents: Mapping[str, Agent]) -> DecisionContext:

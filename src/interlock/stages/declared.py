@@ -18,7 +18,9 @@ from interlock.lanes.spec import LaneSpec
 from interlock.provenance.canonical import sha256_json
 from interlock.provenance.closure import code_digest
 from interlock.provenance.dotted import select
+from interlock.provenance.workspace import interlock_home
 from interlock.stages.code import stage_code
+from interlock.stages.pinned import JUDGING, pinned_digest
 from interlock.stages.place import Place, read_composed
 
 DECLARED = "params/stages.json"
@@ -30,10 +32,17 @@ def stage_digests(workspace: Path, spec: LaneSpec, config: Mapping[str, Any]) ->
     return {
         stage: {
             "code": code_digest(stage_code(stage, spec, workspace), workspace),
-            "config": sha256_json(select(config, STAGE_PARAMS[stage])),
+            "config": _config_digest(stage, workspace, config),
         }
         for stage in STAGES
     }
+
+
+def _config_digest(stage: StageName, workspace: Path, config: Mapping[str, Any]) -> str:
+    """Digest of the keys that the stage reads, and of the runs that gates among them are pinned to."""
+    keys = sha256_json(select(config, STAGE_PARAMS[stage]))
+    pinned = pinned_digest(config, interlock_home(workspace)) if stage in JUDGING else None
+    return keys if pinned is None else sha256_json([keys, pinned])
 
 
 def require_declared_code(stage: StageName, place: Place) -> None:

@@ -12,7 +12,7 @@ from interlock.contracts.stage import StageName
 from interlock.errors import ExitCode, InterlockError
 from interlock.stages.declared import require_declared_code
 from interlock.stages.place import Place
-from interlock.stages.progress import terminal_progress
+from interlock.stages.progress import terminal_progress, tracked
 
 
 def stage_main(stage: StageName, run: Callable[..., object], *, workspace: Path) -> int:
@@ -24,7 +24,8 @@ def stage_main(stage: StageName, run: Callable[..., object], *, workspace: Path)
 
     def action() -> None:
         require_declared_code(stage, place)
-        run(place, progress=terminal_progress())
+        with tracked(place, terminal_progress()) as progress:
+            run(place, progress=progress)
 
     return guarded(action)
 

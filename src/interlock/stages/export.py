@@ -4,6 +4,8 @@ from interlock.contracts.stage import StageRecord
 from interlock.contracts.verdict import Verdict
 from interlock.gates.judgement import before_export, kpi_passed
 from interlock.lanes.spec import Progress, StageOutcome
+from interlock.provenance.workspace import interlock_home
+from interlock.stages.baselines import beside_baselines
 from interlock.stages.frame import Frame, run_of_train, run_stage
 from interlock.stages.lane_work import lane_work
 from interlock.stages.place import Place
@@ -18,7 +20,8 @@ def run(place: Place, *, progress: Progress) -> StageRecord:
 def _export(frame: Frame) -> StageOutcome:
     assert frame.run_id
     gates = before_export(read_gates(frame.params["lane"]["gates"]))
-    rows = read_measured([frame.inputs["evaluate"]], run_id=frame.run_id).rows(gates)
+    measured = read_measured([frame.inputs["evaluate"]], run_id=frame.run_id)
+    rows = beside_baselines(measured, gates, interlock_home(frame.place.workspace)).rows(gates)
     if kpi_passed(rows):
         return lane_work(frame)
     held = [row.reason for row in rows if row.severity != "advise" and row.verdict is not Verdict.PASS]

@@ -3,14 +3,17 @@
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from typing import TypeVar
 
 from interlock.contracts.stage import StageName
-from interlock.lanes.spec import Progress
+from interlock.lanes.spec import Progress, load_object
+from interlock.stages.place import Place
 
 Item = TypeVar("Item")
 
 _LINE_EVERY_S = 5.0
+_TRACKED = "interlock.stages.tracked_progress:tracked"
 
 
 class Silent:
@@ -57,6 +60,22 @@ class Bars(Lines):
         from rich.progress import track
 
         yield from track(items, description, total=total, console=Console(stderr=True), transient=True)
+
+
+@contextmanager
+def tracked(place: Place, progress: Progress) -> Iterator[Progress]:
+    """The same progress, keeping the training curves while the block runs.
+
+    Loaded by name: see `interlock.stages.tracked_progress` for why it must not be, and need not be, part of a stage.
+    """
+    try:
+        wrapper: AbstractContextManager[Progress] = load_object(_TRACKED)(place, progress)
+    except Exception as error:  # showing curves is no reason not to train
+        progress.message(f"the curves are not tracked: {type(error).__name__}: {error}")
+        yield progress
+        return
+    with wrapper as watched:
+        yield watched
 
 
 def terminal_progress() -> Progress:

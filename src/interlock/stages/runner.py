@@ -7,6 +7,8 @@ prepared data is shared by all jobs with the same data configuration.
 import os
 from pathlib import Path
 
+import yaml
+
 from interlock.contracts.stage import STAGES, StageName
 from interlock.lanes.catalog import find_lane
 from interlock.lanes.spec import Progress
@@ -19,6 +21,7 @@ from interlock.provenance.workspace import interlock_home
 from interlock.stages import decide, evaluate, export, judge, prepare, train
 from interlock.stages.current import stage_key, why_not_current
 from interlock.stages.place import RECORD, Place, read_composed
+from interlock.stages.progress import tracked
 
 WAIT_S = 24 * 3600.0
 """How long a job waits for another one that works on the same thing."""
@@ -35,11 +38,17 @@ _STAGES = {
 
 def work_place(workspace: Path, *, lane: str, composed: str) -> Place:
     """The folder of one composed configuration; writes its `params.yaml`."""
-    folder = interlock_home(workspace) / "work" / f"{lane}-{sha256_json(composed)[:12]}"
+    folder = interlock_home(workspace) / "work" / f"{lane}-{_digest(composed)[:12]}"
     params = folder / "params.yaml"
     if not params.is_file() or params.read_text() != composed:
         write_atomic(params, composed)
     return Place(workspace=workspace, folder=folder, params=params, lane=lane, wait_s=WAIT_S)
+
+
+def _digest(composed: str) -> str:
+    """Digest of what stages may read. Where a run is shown is left out: showing it elsewhere runs nothing again."""
+    values = yaml.load(composed, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    return sha256_json({key: value for key, value in values.items() if key != "tracking"})
 
 
 def run_lane(place: Place, *, progress: Progress) -> None:
@@ -54,8 +63,9 @@ def run_lane(place: Place, *, progress: Progress) -> None:
             _take_over(Place.of_workspace(place.workspace, place.lane), place)
             _run("prepare", place, progress)
         environment = environment_digest(place.workspace)
-        for stage in STAGES[1:]:
-            _run(stage, place, progress, environment=environment)
+        with tracked(place, progress) as watched:
+            for stage in STAGES[1:]:
+                _run(stage, place, watched, environment=environment)
 
 
 def _run(stage: StageName, place: Place, progress: Progress, *, environment: str | None = None) -> None:

@@ -46,7 +46,7 @@ def workspace(tmp_path):
         ("- 1\n", "params.yaml", "must be a mapping"),
         ("a: [\n", "params.yaml", "cannot be read"),
         ("", "params.yaml", "is empty"),
-        ("3\n", "params.yaml", "cannot be read"),
+        ("3\n", "params.yaml", "must be a mapping"),
         ("experiment: default\nlanes: toy\n", "lanes", "at least one lane"),
         (f"{TOP}overrides: [1]\n", "overrides", "must be a mapping"),
         (f"{TOP}overrides: seed=1\n", "overrides", "must be a mapping"),

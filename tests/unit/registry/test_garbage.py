@@ -190,7 +190,20 @@ def change_card(home, **fields):
             path.write_text(json.dumps({**card, **fields}))
 
 
-REFERENCES = [refer_by_sweep, refer_by_signature, refer_by_promotion, refer_by_lineage, refer_by_input]
+def refer_by_baseline(home, run):
+    path = home / "runs" / ("1" * 16) / "judgements" / "j" / "baselines.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"run_id": "1" * 16, "items": [{"name": f"run:{run}/accuracy"}]}))
+
+
+REFERENCES = [
+    refer_by_sweep,
+    refer_by_signature,
+    refer_by_promotion,
+    refer_by_lineage,
+    refer_by_input,
+    refer_by_baseline,
+]
 
 
 @pytest.mark.parametrize("refer", REFERENCES)
