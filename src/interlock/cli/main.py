@@ -29,14 +29,22 @@ def main() -> None:
     except InterlockError as error:
         print(f"ERROR: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("interrupted: finished stages are kept, the next run resumes", file=sys.stderr)
-        sys.exit(ExitCode.INTERRUPTED)
+    except SystemExit as ended:
+        if ended.code == ExitCode.INTERRUPTED:  # Typer makes this of Ctrl-C, without a word
+            print("interrupted: what was finished is kept; the same command goes on from there", file=sys.stderr)
+        raise
     except OSError as error:
-        from interlock.stages.entry import explained
-
-        print(f"ERROR: {explained(error)}", file=sys.stderr)
+        print(f"ERROR: {_explained(error)}", file=sys.stderr)
         sys.exit(ExitCode.ERROR)
+
+
+def _explained(error: OSError) -> str:
+    """One sentence with the file's name and the way out, which is another one where the folder is missing."""
+    from interlock.stages.entry import explained
+
+    if isinstance(error, FileNotFoundError | NotADirectoryError) and error.filename:
+        return f"{error.filename}: {error.strerror}\n  way out: check the path; its folder must exist"
+    return explained(error)
 
 
 if __name__ == "__main__":

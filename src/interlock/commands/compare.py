@@ -10,7 +10,7 @@ from typing import Any
 import interlock
 from interlock.commands.screen import print_json, say
 from interlock.contracts.card import RunCard
-from interlock.errors import UsageError
+from interlock.errors import RegistryError, UsageError
 from interlock.gates.sample import BlockedError
 from interlock.provenance.files import write_atomic
 from interlock.provenance.workspace import interlock_home
@@ -24,6 +24,8 @@ from interlock.stages.archived import flip_shown, hit_rate, measured_run, query_
 from interlock.stages.comparing import changes, flipped
 from interlock.stages.verdicts import Measured
 
+WAY_OUT = "\n  way out: "
+"""What separates an error's sentence from its hint."""
 _GIT_TIMEOUT_S = 10.0
 _SIDES = "A", "B"
 _CODE = ("src", "pipelines", "conf", "requirements.lock")
@@ -32,7 +34,8 @@ _CODE = ("src", "pipelines", "conf", "requirements.lock")
 def diff(workspace: Path, run_a: str, run_b: str, *, html: Path | None, as_json: bool) -> None:
     """Compare two runs on the screen, as JSON, or as a page.
 
-    Raises UsageError for an unknown run, for a run without a card, and for a run and itself.
+    Raises UsageError for an unknown run, for a run without a card, and for a run and itself; RegistryError for a run
+    whose files are not what they were.
     """
     found = difference(workspace, run_a, run_b)
     if html is not None:
@@ -111,7 +114,8 @@ def _finite(value: Any) -> Any:
 
 def _card(facts: RunFacts) -> RunCard:
     if facts.problem:
-        raise UsageError(f"cannot be compared: {facts.problem}", key="run", value=facts.run_id)
+        problem, _, hint = facts.problem.partition(WAY_OUT)
+        raise RegistryError(f"cannot be compared: {problem}", key=f"run {facts.run_id}", hint=hint or None)
     if facts.view.card is None:
         raise UsageError(
             f"has no card, it is {facts.view.run.state}", key="run", value=facts.run_id, hint="let it finish: dvc repro"

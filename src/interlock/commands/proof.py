@@ -29,7 +29,11 @@ def verify(workspace: Path, run: str | None, *, every: bool, key: Path | None, a
 
     home = interlock_home(workspace)
     if every == (run is not None):
-        raise UsageError("name one run, or say --all", key="run", hint="interlock runs list shows them")
+        message = "name one run or say --all, not both" if every else "name one run, or say --all"
+        raise UsageError(message, key="run", hint="interlock runs list shows them")
+    if run is None and nothing_is_kept(home):
+        _show_nothing(as_json=as_json)
+        return ExitCode.PASS
     if run is None:
         found = prove_home(home, workspace=workspace, public_key=key)
         if as_json:
@@ -121,7 +125,8 @@ def _show_home(found: HomeVerification) -> None:
     for run in found.runs:
         _conclude(console, run)
     bad = sum(not run.ok for run in found.runs)
-    say(f"{len(found.runs)} runs, {bad} broken" + ("" if first is None else "; the home itself is broken"))
+    runs = "1 run" if len(found.runs) == 1 else f"{len(found.runs)} runs"
+    say(f"{runs}, {bad} broken" + ("" if first is None else "; the home itself is broken"))
 
 
 def _table(links: "tuple[Link, ...]", *, first: Link | None, plain: bool) -> "Table":

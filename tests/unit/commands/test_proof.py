@@ -74,7 +74,7 @@ def test_json_says_the_same(home, run_id):
 
 
 def test_all_runs_and_the_home_itself(home, run_id):
-    assert "1 runs, 0 broken" in ran("verify", "--all")
+    assert "1 run, 0 broken" in ran("verify", "--all")
     assert json.loads(ran("verify", "--all", "--json"))["ok"] is True
     (home / "runs" / run_id).rename(home / "runs" / ("e" * 16))
     out = ran("verify", "--all", code=1)
