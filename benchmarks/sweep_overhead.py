@@ -142,7 +142,7 @@ def bare(lane: str, seeds: range, home: Path) -> None:
 def swept(lane: str, seeds: range, home: Path) -> None:
     """The whole command, in this process."""
     from interlock.commands.run import run_hydra
-    from interlock.stages import runner
+    from interlock.runs import runner
 
     for stage, function in runner._STAGES.items():
         if not isinstance(function, Timed):

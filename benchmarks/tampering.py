@@ -31,7 +31,7 @@ from honest_runs import VARIETIES, HonestRuns  # noqa: E402
 
 from interlock.contracts.verification import HomeVerification, Link  # noqa: E402
 from interlock.provenance.signing import new_key, public_path_of  # noqa: E402
-from interlock.stages.proof import prove_home  # noqa: E402
+from interlock.runs.proof.prove import prove_home  # noqa: E402
 
 RUNS_PER_HOME = 40
 HOMES_PER_VARIETY = 3

@@ -13,7 +13,7 @@ from forgeries import KINDS
 from honest_runs import VARIETIES, HonestRuns
 
 from interlock.provenance.signing import new_key
-from interlock.stages.proof import prove_home
+from interlock.runs.proof.prove import prove_home
 
 ROOT = Path(__file__).resolve().parents[2]
 SEEN_WITHOUT_A_SIGNATURE = {

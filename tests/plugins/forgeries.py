@@ -20,7 +20,7 @@ from interlock.provenance.signing import load_private, new_key, sign
 from interlock.registry import index
 from interlock.registry.events import events_path
 from interlock.registry.statement import envelopes
-from interlock.stages.proof import current_statement
+from interlock.runs.proof.prove import current_statement
 
 Forgery = Callable[[Forger, str, bool, random.Random], object]
 

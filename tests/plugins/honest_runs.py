@@ -20,10 +20,10 @@ from interlock.config.validate import validate
 from interlock.provenance.canonical import canonical_json, pretty_json
 from interlock.provenance.signing import SIGNING_KEY_VARIABLE
 from interlock.registry.archive import read_card
+from interlock.runs.runner import run_lane, work_place
+from interlock.runs.sync import keep_judgement, sync_lane
 from interlock.stages.place import Place, read_composed
 from interlock.stages.progress import Silent
-from interlock.stages.runner import run_lane, work_place
-from interlock.stages.sync import keep_judgement, sync_lane
 from interlock.stages.verdicts import read_archived, read_gates
 
 

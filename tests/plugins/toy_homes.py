@@ -9,10 +9,10 @@ from interlock.config.params import composed_text
 from interlock.config.validate import validate
 from interlock.registry.events import events_path, logs, others_folder, read_log
 from interlock.registry.taken import Taken, taken_path, write_taken
+from interlock.runs.runner import run_lane
+from interlock.runs.sync import keep_judgement, sync_lane
 from interlock.stages.place import Place
 from interlock.stages.progress import Silent
-from interlock.stages.runner import run_lane
-from interlock.stages.sync import keep_judgement, sync_lane
 from interlock.stages.verdicts import read_archived, read_gates
 
 ROOT = Path(__file__).resolve().parents[2]

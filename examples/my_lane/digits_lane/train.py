@@ -90,7 +90,7 @@ def _step(training: Training, lane: DigitsLane, pixels_NP: Tensor, labels_N: Ten
         for (name, parameter), gradient in zip(parameters.items(), gradients, strict=True):
             training.velocity[name].mul_(lane.optimizer.momentum).add_(gradient)
             parameter.sub_(training.velocity[name], alpha=lane.optimizer.lr)
-    return float(loss)
+    return loss.item()
 
 
 def _loss(network: Network, pixels_NP: Tensor, labels_N: Tensor) -> float:

@@ -20,8 +20,8 @@ from interlock.reports.difference import RunDifference
 from interlock.reports.difference_screen import show
 from interlock.reports.run_facts import Flip, RunFacts
 from interlock.reports.sections.origin import flat
-from interlock.stages.archived import flip_shown, hit_rate, measured_run, query_texts, ranks_of, run_facts
-from interlock.stages.comparing import changes, flipped
+from interlock.runs.review.comparing import changes, flipped
+from interlock.runs.review.facts import flip_shown, hit_rate, measured_run, query_texts, ranks_of, run_facts
 from interlock.stages.verdicts import Measured
 
 WAY_OUT = "\n  way out: "

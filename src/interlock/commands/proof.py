@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from interlock.commands.screen import print_json, say
 from interlock.contracts.verification import HomeVerification, Link, LinkState, Verification
-from interlock.errors import ExitCode, UsageError
+from interlock.errors import ExitCode, ProvenanceError, UsageError
 from interlock.provenance.files import write_atomic
 from interlock.provenance.signing import configured_key, key_id, load_public, new_key, public_path_of
 from interlock.provenance.workspace import interlock_home
@@ -25,14 +25,14 @@ _PLAIN: dict[LinkState, str] = {"holds": "ok", "broken": "BROKEN", "unchecked": 
 
 def verify(workspace: Path, run: str | None, *, every: bool, key: Path | None, as_json: bool) -> ExitCode:
     """Verify one run or all of them. Raises UsageError for a run that nothing knows."""
-    from interlock.stages.proof import find_run_id, prove_home, prove_run
+    from interlock.runs.proof.prove import find_run_id, prove_home, prove_run
 
     home = interlock_home(workspace)
     if every == (run is not None):
         message = "name one run or say --all, not both" if every else "name one run, or say --all"
         raise UsageError(message, key="run", hint="interlock runs list shows them")
-    if run is None and nothing_is_kept(home):
-        _show_nothing(as_json=as_json)
+    if run is None and not as_json and _is_empty(home):
+        say("no runs yet: dvc repro, then interlock sync")
         return ExitCode.PASS
     if run is None:
         found = prove_home(home, workspace=workspace, public_key=key)
@@ -51,7 +51,7 @@ def verify(workspace: Path, run: str | None, *, every: bool, key: Path | None, a
 
 def sign(workspace: Path, run: str, key: Path | None) -> ExitCode:
     """Sign one run with the key given, or the configured one."""
-    from interlock.stages.proof import find_run_id, sign_run
+    from interlock.runs.proof.prove import find_run_id, sign_run
 
     home, path = interlock_home(workspace), key or configured_key()
     if path is None:
@@ -73,11 +73,18 @@ def keygen(path: Path) -> ExitCode:
 
 
 def statement(workspace: Path, run: str, *, out: Path | None, envelope: bool, key: Path | None) -> ExitCode:
-    """Print or write the in-toto statement of a run, or a signed envelope of it."""
-    from interlock.stages.proof import current_statement, find_run_id
+    """Print or write the in-toto statement of a run, or a signed envelope of it.
+
+    Raises ProvenanceError for a run that does not verify: digests of changed files would pass for its own.
+    """
+    from interlock.runs.proof.prove import current_statement, find_run_id, prove_run
 
     home = interlock_home(workspace)
     run_id = find_run_id(home, run)
+    if not envelope and (broken := prove_run(home, run_id, workspace=workspace).first_broken):
+        raise ProvenanceError(
+            f"nothing is stated of it: {broken.name}: {broken.detail}", path=home / broken.path, hint=broken.way_out
+        )
     text = _envelope(home, run_id, key) if envelope else f"{current_statement(home, run_id).to_json()}\n"
     if out is None:
         sys.stdout.write(text)
@@ -102,6 +109,14 @@ def _envelope(home: Path, run_id: str, key: Path | None) -> str:
         key="--signed",
         hint="name one with --key PUBLIC_KEY" if found else "interlock sign RUN --key PRIVATE_KEY",
     )
+
+
+def _is_empty(home: Path) -> bool:
+    """Whether nothing was ever archived here: neither runs, nor a log, nor an index of a log that is gone."""
+    from interlock.registry.events import logs
+    from interlock.registry.index import index_path
+
+    return not logs(home) and not index_path(home).is_file() and not any((home / "runs").glob("*/models"))
 
 
 def _as_json(found: Verification) -> dict[str, object]:

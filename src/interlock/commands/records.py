@@ -22,13 +22,17 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _GATES = "lane.gates"
+_WIDE = 110
+"""Columns of a terminal from which runs are listed with their decision."""
+_WIDE_MODELS = 130
+"""Columns of a terminal from which models are listed with run and digest."""
 
 
 def sync(workspace: Path, *, as_json: bool) -> ExitCode:
     """Archive what finished. A lane that cannot be archived is named and does not keep the others from it."""
     import sys
 
-    from interlock.stages.sync import sync as synced
+    from interlock.runs.sync import sync as synced
 
     report = synced(workspace, interlock_home(workspace))
     if as_json:
@@ -59,9 +63,9 @@ def judge(workspace: Path, run: str, overrides: Sequence[str], *, as_json: bool)
     from interlock.config.params import lane_overrides, read_params
     from interlock.config.validate import validate
     from interlock.registry.archive import read_card
+    from interlock.runs.sync import keep_judgement
+    from interlock.runs.tracked.results import track_again
     from interlock.stages.baselines import baseline_texts, beside_baselines
-    from interlock.stages.sync import keep_judgement
-    from interlock.stages.tracked_results import track_again
     from interlock.stages.verdicts import read_archived
 
     _refuse_other_than_gates(overrides)
@@ -117,13 +121,15 @@ def list_runs(
         return
     metrics = list(found[0][1])
     names = [name.removeprefix(METRICS) for name in metrics]
-    table = _table("run", "lane", "verdict", "decision", "dataset", "seed", "trained", "state", *names)
+    wide = _console().width >= _WIDE
+    head = ("run", "lane", "verdict", "decision", "dataset", "seed", "trained", "state")
+    table = _table(*(name for name in head if wide or name != "decision"), *names)
     for row, values in found:
         table.add_row(
             row.run_id,
             row.lane,
             _styled(Verdict(row.verdict)) if row.verdict else "-",
-            row.action or "-",
+            *((row.action or "-",) if wide else ()),
             row.dataset or "-",
             "-" if row.seed is None else str(row.seed),
             _when(row.created_at),
@@ -173,10 +179,13 @@ def list_models(workspace: Path, *, as_json: bool) -> None:
     if not models:
         say("no models yet: a run is registered when its gates pass and it is exported")
         return
-    table = _table("model", "stage", "verdict", "run", "sha256", "promoted")
+    # The run's id ends the model's, so a narrow terminal does without it and the digest.
+    wide = _console().width >= _WIDE_MODELS
+    table = _table("model", "stage", "verdict", *(("run", "sha256") if wide else ()), "promoted")
     for model in models:
         verdict = _styled(Verdict(model.verdict)) if model.verdict else "-"
-        table.add_row(model.id, _stage(model), verdict, model.run_id, model.sha256[:16], _promoted(model))
+        digests = (model.run_id, model.sha256[:16]) if wide else ()
+        table.add_row(model.id, _stage(model), verdict, *digests, _promoted(model))
     _print(table)
 
 
@@ -211,7 +220,7 @@ def show_model(workspace: Path, model: str, *, as_json: bool) -> None:
         facts.add_row("contested by", ", ".join(view.model.contested_by))
     for change in view.history:
         who = f"  ({change.changed_by or 'sync'} on {change.host}, home {change.writer})"
-        facts.add_row(change.at, f"{change.from_stage or 'new'} -> {change.to_stage}: {change.reason}{who}")
+        facts.add_row(_minute(change.at), f"{change.from_stage or 'new'} -> {change.to_stage}: {change.reason}{who}")
     _print(facts)
 
 
@@ -231,7 +240,7 @@ def _table(*columns: str) -> "Table":
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in columns:
         # Ids and digests are for copying: they keep their line, everything else may fold.
-        table.add_column(name, overflow="fold", no_wrap=name in ("run", "verdict", "seed"))
+        table.add_column(name, overflow="fold", no_wrap=name in ("run", "lane", "verdict", "seed", "trained", "model"))
     return table
 
 
@@ -249,6 +258,11 @@ def _console() -> "Console":
     from rich.console import Console
 
     return Console(highlight=False)
+
+
+def _minute(at: str) -> str:
+    """A time (UTC, ISO 8601) as lists show it."""
+    return at[:16].replace("T", " ")
 
 
 def _when(seconds: int | None) -> str:

@@ -15,7 +15,7 @@ from interlock.provenance.workspace import interlock_home
 from interlock.registry import queries
 from interlock.reports.page import run_page
 from interlock.reports.run_facts import RunFacts
-from interlock.stages.archived import run_facts
+from interlock.runs.review.facts import run_facts
 from interlock.stages.place import Place, load_record, read_composed
 
 PAGE = "report.html"

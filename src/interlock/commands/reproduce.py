@@ -21,9 +21,9 @@ from interlock.registry.layout import MODEL_STAGES
 from interlock.registry.queries import find_run
 from interlock.registry.verify import verify_run
 from interlock.reports.figures import figure
+from interlock.runs.reproduction.reproduce import reproduce as reproduced
 from interlock.stages.entry import interrupt
 from interlock.stages.progress import Lines
-from interlock.stages.reproduction import reproduce as reproduced
 
 _LEVELS = {
     "bit_exact": "bit-exact: every reproducible file is equal, byte for byte",

@@ -20,11 +20,11 @@ from interlock.contracts.verdict import EXIT_CODES, Judgement
 from interlock.errors import ExitCode, InterlockError, UsageError
 from interlock.lanes.spec import Progress
 from interlock.provenance.workspace import interlock_home
+from interlock.runs.runner import run_lane, work_place
+from interlock.runs.sync import sync_lane
 from interlock.stages.entry import explained, interrupt
 from interlock.stages.place import Place
 from interlock.stages.progress import terminal_progress
-from interlock.stages.runner import run_lane, work_place
-from interlock.stages.sync import sync_lane
 
 
 def run_hydra(workspace: Path, argv: Sequence[str]) -> ExitCode:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from interlock.commands.screen import print_json, say
 from interlock.contracts.sweep import LaneRanking, Ranking
 from interlock.provenance.workspace import interlock_home
-from interlock.stages.sweeping import Sweep, find_sweep, list_sweeps
+from interlock.runs.sweeps.jobs import Sweep, find_sweep, list_sweeps
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -39,7 +39,7 @@ def list_all(workspace: Path, *, as_json: bool) -> None:
 
 def show(workspace: Path, text: str, *, as_json: bool) -> None:
     """The ranking of one sweep, computed anew from its results. Raises UsageError."""
-    from interlock.stages.sweep_ranking import rank
+    from interlock.runs.sweeps.ranking import rank
 
     home = interlock_home(workspace)
     sweep = find_sweep(home, text)

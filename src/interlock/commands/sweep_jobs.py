@@ -31,11 +31,7 @@ from interlock.errors import ExitCode, InterlockError, PrunedError, StageError
 from interlock.lanes.spec import Progress
 from interlock.provenance.attempts import run_lock
 from interlock.provenance.workspace import interlock_home
-from interlock.stages.entry import interrupt
-from interlock.stages.study import Axis, check_search, open_study, require_optuna
-from interlock.stages.sweep_progress import job_progress
-from interlock.stages.sweep_ranking import objective_value, rank
-from interlock.stages.sweeping import (
+from interlock.runs.sweeps.jobs import (
     SWEEP_VARIABLE,
     ComposedJob,
     Sweep,
@@ -48,6 +44,10 @@ from interlock.stages.sweeping import (
     ranked_by,
     sweep_identity,
 )
+from interlock.runs.sweeps.progress import job_progress
+from interlock.runs.sweeps.ranking import objective_value, rank
+from interlock.runs.sweeps.study import Axis, check_search, open_study, require_optuna
+from interlock.stages.entry import interrupt
 
 Launch = Callable[..., Any]
 """Hydra's `launch(job_overrides, initial_job_idx)`."""

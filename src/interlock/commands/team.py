@@ -87,7 +87,7 @@ def promote(workspace: Path, model: str, *, to: str, by: str, reason: str, as_js
 def _shown_again(workspace: Path, run_id: str) -> str:
     """Tell the trackers that a model's stage has changed."""
     from interlock.registry.queries import archived_run
-    from interlock.stages.tracked_results import track_again
+    from interlock.runs.tracked.results import track_again
 
     home = interlock_home(workspace)
     row = archived_run(home, run_id)

@@ -35,7 +35,7 @@ def sync(workspace: Path, run: str | None, overrides: Sequence[str], *, wait_s: 
 
     Raises UsageError for a run that is not known, and when the configuration asks for local files alone.
     """
-    from interlock.stages.tracked_results import track_run
+    from interlock.runs.tracked.results import track_run
 
     home, settings = interlock_home(workspace), _settings(workspace, overrides)
     if not isinstance(settings, WandbTracking):

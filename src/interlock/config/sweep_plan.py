@@ -4,7 +4,7 @@
     jobs = compose_jobs(conf, expand(conf, settings))   # raises one ConfigError with the faults of all jobs
 
 Expanding is left to Hydra's own basic sweeper, so that job numbers agree with what it launches. Does not write files
-(`interlock.stages.sweeping`) and starts nothing.
+(`interlock.runs.sweeps.jobs`) and starts nothing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ from interlock.config.compose import compose_each, first_values, hydra_settings,
 from interlock.config.params import composed_text
 from interlock.config.validate import validate
 from interlock.errors import ConfigError, Fault, UsageError
-from interlock.stages.sweeping import ComposedJob
+from interlock.runs.sweeps.jobs import ComposedJob
 
 _SHOWN_JOBS = 4
 SWEEPERS = ("basic", "optuna")

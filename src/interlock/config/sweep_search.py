@@ -1,7 +1,7 @@
 """Read what an optimising sweep searches and optimises from Hydra's grammar and `hydra.sweeper`.
 
 Directions are declared: by the gate that judges the metric, or on the command line. Does not optimise
-(`interlock.stages.study`).
+(`interlock.runs.sweeps.study`).
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from interlock.config.sweep_plan import SweepSettings
 from interlock.contracts.gate import BaselineGate, Gate, ThresholdGate
 from interlock.contracts.sweep import Goal, Objective, Search
 from interlock.errors import ConfigError, Fault, UsageError
-from interlock.stages.study import Axis
+from interlock.runs.sweeps.study import Axis
 
 VALIDATION_LOSS = "validation_loss_best"
 """What is optimised unless told otherwise: validation data chooses, test data proves."""

@@ -7,7 +7,7 @@ Reads alone, and never raises for what it finds: a broken link says what is wron
 prepared data, the code of a commit, a key) is told as `unchecked`. Without a public key somebody who can write to the
 home and recomputes every digest is not found out; with one, everything about the run must be signed by that key.
 
-Does not judge again or look for the code: `interlock.stages.proof` adds that.
+Does not judge again or look for the code: `interlock.runs.proof.prove` adds that.
 """
 
 import re

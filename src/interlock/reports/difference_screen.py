@@ -65,16 +65,19 @@ def _metrics(console: "Console", found: RunDifference) -> None:
     from rich.text import Text
 
     console.print("\nmetrics, B less A on the same items with a 95 % interval", style="bold")
-    table = _table("metric", "A", "B", "change", "reading")
+    table, unpaired = _table("metric", "A", "B", "change", "reading"), dict[str, list[str]]()
     for item in shown_metrics(found):
         word = reading(item, found)
         if word == "same":
             continue
-        why = f": {item.why_unpaired}" if word == "no interval" else ""
+        if word == "no interval":
+            unpaired.setdefault(item.why_unpaired, []).append(item.metric)
         values = (number_text(item.before, item.unit), number_text(item.after, item.unit), change_text(item))
-        table.add_row(Text(item.metric), *values, Text(f"{word}{why}", style=_READINGS.get(word, "dim")))
+        table.add_row(Text(item.metric), *values, Text(word, style=_READINGS.get(word, "dim")))
     if table.row_count:
         console.print(table)
+    for why, metrics in unpaired.items():
+        console.print(f"  no interval for {', '.join(metrics)}: {why}", style="dim")
     same = sum(reading(item, found) == "same" for item in found.metrics)
     console.print(f"  {same} measurements are the same", style="dim")
 

@@ -6,7 +6,7 @@ would refuse them.
     html = run_page([facts], title="default", subtitle="...")
 
 Equal facts give equal bytes: no clock is read. Everything that comes from data is escaped; hostile text stays text.
-Does not read the archive (`interlock.stages.archived`).
+Does not read the archive (`interlock.runs.review.facts`).
 """
 
 from collections.abc import Sequence

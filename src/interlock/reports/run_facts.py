@@ -1,4 +1,4 @@
-"""Everything that a page shows of one run, as plain values. `interlock.stages.archived` reads and verifies them.
+"""Everything that a page shows of one run, as plain values. `interlock.runs.review.facts` reads and verifies them.
 
 A field that the run does not have is empty, and its section stays away: a lane without retrieval has no recall, a run
 that was killed has no card. Does not judge and computes nothing but what is counted.

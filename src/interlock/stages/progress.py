@@ -13,7 +13,7 @@ from interlock.stages.place import Place
 Item = TypeVar("Item")
 
 _LINE_EVERY_S = 5.0
-_TRACKED = "interlock.stages.tracked_progress:tracked"
+_TRACKED = "interlock.runs.tracked.progress:tracked"
 
 
 class Silent:
@@ -66,7 +66,7 @@ class Bars(Lines):
 def tracked(place: Place, progress: Progress) -> Iterator[Progress]:
     """The same progress, keeping the training curves while the block runs.
 
-    Loaded by name: see `interlock.stages.tracked_progress` for why it must not be, and need not be, part of a stage.
+    Loaded by name: see `interlock.runs.tracked.progress` for why it must not be, and need not be, part of a stage.
     """
     try:
         wrapper: AbstractContextManager[Progress] = load_object(_TRACKED)(place, progress)

@@ -111,6 +111,24 @@ def test_from_a_new_key_to_a_signed_statement(home, run_id, tmp_path):
     assert payload.decode() + "\n" == ran("statement", run_id)
 
 
+def test_nothing_is_stated_of_a_run_that_was_changed(home, run_id):
+    Forger(home, run_id).write("models/metrics.json", b"{}")
+    error = CliRunner().invoke(app, ["statement", run_id]).exception
+    assert error.exit_code == 1
+    assert "nothing is stated of it: run card -> models/metrics.json" in error.message
+
+
+def test_a_project_without_runs_is_not_called_broken(home):
+    shutil.rmtree(home)
+    assert ran("verify", "--all") == "no runs yet: dvc repro, then interlock sync\n"
+
+
+@pytest.mark.parametrize("gone", ["runs", "registry"])
+def test_a_home_that_lost_runs_or_registry_is_broken(home, gone):
+    shutil.rmtree(home / gone)
+    assert "the home itself is broken" in ran("verify", "--all", code=1)
+
+
 def test_signing_needs_a_key(home, run_id):
     assert "INTERLOCK_SIGNING_KEY" in refused("sign", run_id).hint
 

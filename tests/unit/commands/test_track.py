@@ -62,7 +62,7 @@ def test_what_was_sent_is_not_sent_again_and_failure_is_an_error(
         asked.append((run_id, wait_s))
         return len(asked) > 1, "W&B: somewhere"
 
-    monkeypatch.setattr("interlock.stages.tracked_results.complete", complete)
+    monkeypatch.setattr("interlock.runs.tracked.results.complete", complete)
     assert sync() is ExitCode.ERROR
     assert sync(RUN_ID[:4]) is ExitCode.PASS
     assert asked == [(RUN_ID, 5.0)] * 2

@@ -12,7 +12,7 @@ from interlock.config.compose import compose_each, compose_lane
 from interlock.config.sweep_plan import SweepSettings, compose_jobs, corners, expand, read_settings, search_space
 from interlock.config.sweep_search import axes_of, read_search
 from interlock.errors import ConfigError, UsageError
-from interlock.stages.study import Axis
+from interlock.runs.sweeps.study import Axis
 
 CONF = Path(__file__).resolve().parents[3] / "conf"
 SEARCH = ("lane=toy", "hydra/sweeper=optuna")

@@ -9,7 +9,7 @@ from interlock.errors import ProvenanceError, RegistryError
 from interlock.registry.derive import rebuild
 from interlock.registry.events import events_path
 from interlock.registry.queries import list_runs
-from interlock.stages.sync import sync
+from interlock.runs.sync import sync
 
 STATEMENTS = ("judgements/*/judgement.json", "decisions/*/decision.json")
 

@@ -9,7 +9,7 @@ from lane_folders import LaneFolder
 
 from interlock.errors import ProvenanceError
 from interlock.registry.layout import FinishedRun, id_folder, placements, run_folder, safe_name
-from interlock.stages.sync import finished_stages
+from interlock.runs.sync import finished_stages
 
 
 @pytest.mark.parametrize("name", ["/abs", "../x", "a/../b", "a//b", "./a", "a/", "", "a\\b", "a\0b", ".."])

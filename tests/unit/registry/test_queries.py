@@ -9,7 +9,7 @@ from lane_folders import LaneFolder
 from interlock.errors import NonFiniteError, UsageError
 from interlock.provenance.attempts import attempt, open_attempt
 from interlock.registry.queries import find_run, list_models, list_runs, show_model, show_run
-from interlock.stages.sync import sync_lane
+from interlock.runs.sync import sync_lane
 
 RUNS = ("aaaa000000000001", "aaaa000000000002", "bbbb000000000003")
 

@@ -7,7 +7,7 @@ from lane_folders import LaneFolder, write
 
 from interlock.errors import UsageError
 from interlock.registry.search import search_runs
-from interlock.stages.sync import sync_lane
+from interlock.runs.sync import sync_lane
 
 RUNS = ("aaaa000000000001", "aaaa000000000002", "bbbb000000000003")
 

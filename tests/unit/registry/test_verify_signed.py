@@ -12,7 +12,7 @@ from interlock.provenance.signing import SIGNING_KEY_VARIABLE, envelope_payload,
 from interlock.registry.events import events_path
 from interlock.registry.statement import PREDICATE_TYPE, envelopes, read_envelope_statement
 from interlock.registry.verify import verify_home, verify_run
-from interlock.stages.proof import sign_run
+from interlock.runs.proof.prove import sign_run
 
 
 def broken(home, run_id, public):

@@ -13,14 +13,14 @@ from interlock.errors import ProvenanceError
 from interlock.gates.pairing import scores_sha256
 from interlock.gates.sample import checked_sample
 from interlock.provenance.canonical import pretty_json, sha256_json
+from interlock.runs.proof.prove import prove_run
+from interlock.runs.runner import run_lane
+from interlock.runs.sync import keep_judgement
 from interlock.stages.baselines import BASELINES_FILE, baseline_texts, beside_baselines
 from interlock.stages.current import why_not_current
 from interlock.stages.pinned import pinned_digest
 from interlock.stages.place import load_record
 from interlock.stages.progress import Silent
-from interlock.stages.proof import prove_run
-from interlock.stages.runner import run_lane
-from interlock.stages.sync import keep_judgement
 from interlock.stages.verdicts import read_archived, read_gates
 
 ABSENT = "0123456789abcdef"

@@ -315,8 +315,8 @@ def test_the_mirror_has_no_terminal_to_ask_at(tmp_path: Path, monkeypatch: pytes
 
 
 def test_the_rest_of_interlock_never_loads_wandb(tmp_path: Path) -> None:
-    code = "import sys, interlock.tracking.launch, interlock.tracking.mirror, interlock.stages.tracked_results\n"
-    code += "import interlock.stages.tracked_progress\nassert 'wandb' not in sys.modules"
+    code = "import sys, interlock.tracking.launch, interlock.tracking.mirror, interlock.runs.tracked.results\n"
+    code += "import interlock.runs.tracked.progress\nassert 'wandb' not in sys.modules"
     subprocess.run(
         [sys.executable, "-c", code], check=True, env=mirror_environment(settings(), "offline", home=tmp_path)
     )

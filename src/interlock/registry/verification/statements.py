@@ -1,6 +1,6 @@
 """Judgements and decisions: the stage that made them, what it read, and that each decision is about a judgement here.
 
-Does not judge again: that needs the gates (`interlock.stages.proof`).
+Does not judge again: that needs the gates (`interlock.runs.proof.prove`).
 """
 
 from collections.abc import Iterable, Mapping

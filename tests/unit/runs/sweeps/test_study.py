@@ -4,9 +4,9 @@ import pytest
 
 from interlock.contracts.sweep import Objective, Search, SweepJob
 from interlock.errors import ConfigError, PrunedError, UsageError
-from interlock.stages import study as module
+from interlock.runs.sweeps import study as module
+from interlock.runs.sweeps.study import Axis, check_search, open_study, require_optuna
 from interlock.stages.progress import Silent
-from interlock.stages.study import Axis, check_search, open_study, require_optuna
 
 SPACE = {
     "lr": Axis(kind="float", low=0.001, high=1.0, log=True),

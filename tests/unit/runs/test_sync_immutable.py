@@ -8,7 +8,7 @@ from lane_folders import RUN, LaneFolder, tree
 from interlock.errors import ProvenanceError, RegistryError
 from interlock.registry.archive import read_card
 from interlock.registry.events import read_events
-from interlock.stages.sync import sync_lane
+from interlock.runs.sync import sync_lane
 
 
 @pytest.fixture

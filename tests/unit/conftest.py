@@ -9,7 +9,7 @@ from interlock.config.params import composed_text
 from interlock.config.validate import validate
 from interlock.stages.place import Place
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from interlock.contracts.stage import Artifact
 from interlock.contracts.tracking import Alert, Cell, Lineage, Table, TrackedArtifact, TrackedFile
 from interlock.contracts.verdict import Judgement, Verdict
 from interlock.registry.layout import CARD, DATASET_CARD, run_folder
-from interlock.stages.tracked_items import per_item_table
+from interlock.runs.tracked.items import per_item_table
 from interlock.stages.verdicts import Measured
 
 GATES = "gates"

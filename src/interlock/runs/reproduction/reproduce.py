@@ -37,8 +37,14 @@ from interlock.provenance.environment import environment, host_name
 from interlock.provenance.files import write_atomic, write_json
 from interlock.registry.archive import read_card
 from interlock.registry.layout import MODEL_STAGES, RECORDS, id_folder, run_folder
-from interlock.stages.code_roots import CodeRoot, commit_root, has_commit, run_stage_at, workspace_root
-from interlock.stages.differing_stages import MEASURED_BY, ArchivedStage, Found, compare_metrics, compare_stage
+from interlock.runs.reproduction.code_roots import CodeRoot, commit_root, has_commit, run_stage_at, workspace_root
+from interlock.runs.reproduction.differing_stages import (
+    MEASURED_BY,
+    ArchivedStage,
+    Found,
+    compare_metrics,
+    compare_stage,
+)
 from interlock.stages.place import Place, load_record
 
 REPRODUCTIONS = "reproductions"

@@ -22,8 +22,8 @@ from interlock.contracts.reproduction import (
 from interlock.contracts.stage import Artifact, StageName, StageRecord
 from interlock.lanes.retrieval.scores import MEASUREMENTS_FILE
 from interlock.provenance.digest import sha256_file
-from interlock.stages.code_roots import CodeRoot
-from interlock.stages.differences import FileDifference, compare_files, compare_values
+from interlock.runs.reproduction.code_roots import CodeRoot
+from interlock.runs.reproduction.differences import FileDifference, compare_files, compare_values
 from interlock.stages.evaluate import EXAMPLES
 from interlock.stages.place import RECORD, load_record
 from interlock.stages.verdicts import Measured, read_archived, read_measured

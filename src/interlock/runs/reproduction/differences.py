@@ -1,7 +1,7 @@
 """Where do two files differ first, and by how much? Numbers are compared as numbers, everything else byte by byte.
 
 Used by `interlock reproduce`. Reads both files and changes nothing; knows nothing of runs or stages. Does not compare
-measurements with their intervals: `interlock.stages.comparing` does.
+measurements with their intervals: `interlock.runs.review.comparing` does.
 """
 
 import csv

@@ -9,7 +9,7 @@ from interlock.config.sweep_plan import compose_jobs
 from interlock.contracts.gate import PredicateGate, ThresholdGate
 from interlock.contracts.sweep import SweepJob, SweepManifest
 from interlock.errors import ProvenanceError, UsageError
-from interlock.stages.sweeping import (
+from interlock.runs.sweeps.jobs import (
     Sweep,
     find_sweep,
     is_done,
@@ -21,7 +21,7 @@ from interlock.stages.sweeping import (
     sweep_identity,
 )
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 RUN = "0123456789abcdef"
 
 

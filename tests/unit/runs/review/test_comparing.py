@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from interlock.contracts.measurement import Measurement, ScoresRef
 from interlock.contracts.verdict import Cause
 from interlock.gates.sample import BlockedError
-from interlock.stages.comparing import changes, flipped, flipped_from, paired_bounds
+from interlock.runs.review.comparing import changes, flipped, flipped_from, paired_bounds
 from interlock.stages.verdicts import Measured
 
 A, B = "a" * 16, "b" * 16

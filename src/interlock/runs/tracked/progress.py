@@ -16,8 +16,8 @@ from interlock.contracts.tracking import WandbTracking
 from interlock.lanes.spec import Progress
 from interlock.provenance.attempts import labels
 from interlock.provenance.workspace import interlock_home
+from interlock.runs.tracked.described import described, tracking_of
 from interlock.stages.place import Place, read_composed
-from interlock.stages.tracked_run import described, tracking_of
 from interlock.tracking.jsonl import JsonlTracker, run_tracking, writing
 
 Item = TypeVar("Item")

@@ -241,7 +241,7 @@ def _sign(home: Path, run_id: str, *, is_news: bool) -> None:
     key = configured_key()
     if key is None or not (run_folder(home, run_id) / "models" / CARD).is_file():
         return
-    from interlock.stages.proof import sign_run  # judging again loads the judge, which sync alone never needs
+    from interlock.runs.proof.prove import sign_run  # judging again loads the judge, which sync alone never needs
 
     if is_news or not envelopes(home, run_id):
         sign_run(home, run_id, key)
@@ -275,7 +275,7 @@ def _measurement_texts(run: FinishedRun) -> dict[str, str]:
 
 def _track(folder: Path, run: FinishedRun, *, workspace: Path, home: Path) -> str:
     """Tell the trackers, when everything else is settled; whatever happens there is a sentence and no error."""
-    from interlock.stages.tracked_results import track_again
+    from interlock.runs.tracked.results import track_again
 
     own = folder / "params.yaml"  # of `interlock run`; DVC's lanes have theirs in the workspace
     params = own if own.is_file() else workspace / "params" / f"{run.lane}.yaml"

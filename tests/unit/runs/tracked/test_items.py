@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interlock.stages.tracked_items import per_item_table
+from interlock.runs.tracked.items import per_item_table
 
 SCORES = st.dictionaries(st.text("abcdef", min_size=1, max_size=3), st.sampled_from([0.0, 0.5, 1.0]), min_size=1)
 

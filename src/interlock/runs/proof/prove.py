@@ -31,8 +31,8 @@ from interlock.registry.statement import (
 from interlock.registry.verification.archived import read_archived, record_name
 from interlock.registry.verification.findings import Findings
 from interlock.registry.verification.logs import read_logs
-from interlock.stages.at_hand import CodeAtHand
-from interlock.stages.rejudge import check_judgements, check_measurements
+from interlock.runs.proof.at_hand import CodeAtHand
+from interlock.runs.proof.rejudge import check_judgements, check_measurements
 
 
 def prove_run(

@@ -11,8 +11,8 @@ from interlock.errors import UsageError
 from interlock.lanes.retrieval.scores import Subject, Value, from_scores, write_measurements, write_scores
 from interlock.provenance.attempts import open_attempt
 from interlock.reports.page import run_page, sections
-from interlock.stages.archived import measured_run, query_texts, ranks_of, run_facts
-from interlock.stages.sync import sync_lane
+from interlock.runs.review.facts import measured_run, query_texts, ranks_of, run_facts
+from interlock.runs.sync import sync_lane
 
 RUN = "aaaa000000000001"
 IDS = [f"q{number:02d}" for number in range(40)]

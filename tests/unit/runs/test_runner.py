@@ -5,11 +5,11 @@ import json
 import pytest
 
 from interlock.contracts.stage import STAGES
+from interlock.runs.runner import run_lane
 from interlock.stages import prepare
 from interlock.stages.current import why_not_current
 from interlock.stages.place import load_record
 from interlock.stages.progress import Silent
-from interlock.stages.runner import run_lane
 
 
 class Heard(Silent):

@@ -1,7 +1,7 @@
 """Find the code that made a run: this workspace's, or that of the commit the run was made at, in a git worktree.
 
-Which code a folder holds is told by that code itself, in a process of its own (`interlock.stages.rerun`), and believed
-only because its digest is the archived one: whether the workspace was clean does not matter, only the digests do.
+Which code a folder holds is told by that code itself, in a process of its own (`interlock.runs.reproduction.rerun`),
+and believed only because its digest is the archived one: whether the workspace was clean does not matter.
 Worktrees are temporary and removed whatever happens. Does not install anything: the packages are those of this
 environment.
 """
@@ -19,7 +19,7 @@ from interlock.errors import InterlockError, StageError
 from interlock.lanes.catalog import find_lane
 from interlock.lanes.spec import load_object
 from interlock.provenance.workspace import HOME_VARIABLE
-from interlock.stages import rerun
+from interlock.runs.reproduction import rerun
 from interlock.stages.place import Place, read_composed
 
 _END_WAIT_S = 15.0

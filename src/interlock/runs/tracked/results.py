@@ -22,8 +22,7 @@ from interlock.registry.archive import read_card
 from interlock.registry.derive import DECISION, DECISIONS, JUDGEMENT, JUDGEMENTS, statements
 from interlock.registry.layout import CARD, RECORDS, run_folder
 from interlock.registry.queries import archived_run, show_model
-from interlock.stages.place import read_composed
-from interlock.stages.tracked_contents import (
+from interlock.runs.tracked.contents import (
     Told,
     alerts,
     gate_table,
@@ -33,8 +32,9 @@ from interlock.stages.tracked_contents import (
     summary,
     tags,
 )
-from interlock.stages.tracked_curves import charts, logged_curves
-from interlock.stages.tracked_run import described, tracking_of
+from interlock.runs.tracked.curves import charts, logged_curves
+from interlock.runs.tracked.described import described, tracking_of
+from interlock.stages.place import read_composed
 from interlock.stages.verdicts import read_archived
 from interlock.tracking.jsonl import CURVES, RUN, CurveReader, JsonlTracker, run_tracking
 from interlock.tracking.launch import complete
@@ -125,7 +125,7 @@ def gathered(home: Path, run_id: str) -> Told:
 
 def _write_for_mirror(tracker: JsonlTracker, told: Told, *, settings: WandbTracking, workspace: Path) -> None:
     # Pages' facts bring much along that a run shown by local files alone has no use for.
-    from interlock.stages.archived import hit_rate, query_texts
+    from interlock.runs.review.facts import hit_rate, query_texts
 
     measured = read_archived(told.models, run_id=told.card.run_id)
     if told.judgement:

@@ -30,7 +30,7 @@ from interlock.registry.queries import ModelRow, RunView, StageChange, Statement
 from interlock.registry.search import sweeps_of_runs
 from interlock.registry.verify import verify_run
 from interlock.reports.run_facts import Flip, Flipped, Row, RunFacts, SweepFacts
-from interlock.stages.comparing import Flips, flipped_from
+from interlock.runs.review.comparing import Flips, flipped_from
 from interlock.stages.verdicts import Measured, read_archived
 
 QUERIES = "queries.parquet"

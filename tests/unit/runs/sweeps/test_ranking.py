@@ -4,7 +4,7 @@ import pytest
 
 from interlock.contracts.sweep import Objective, PlannedJob, RankedRun, SweepJob
 from interlock.contracts.verdict import Verdict
-from interlock.stages.sweep_ranking import _best, _overlap, _seed_groups
+from interlock.runs.sweeps.ranking import _best, _overlap, _seed_groups
 
 
 def planned(number, *, seed, configuration):

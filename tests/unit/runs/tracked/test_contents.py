@@ -9,9 +9,9 @@ import pytest
 from interlock.contracts.stage import Artifact
 from interlock.contracts.tracking import TrackedRun
 from interlock.contracts.verdict import Cause, GateResult, Judgement, Verdict, fold
-from interlock.stages.tracked_contents import Told, alerts, gate_table, lineage, summary, tags
-from interlock.stages.tracked_curves import charts, logged_curves
-from interlock.stages.tracked_run import described, tracking_of
+from interlock.runs.tracked.contents import Told, alerts, gate_table, lineage, summary, tags
+from interlock.runs.tracked.curves import charts, logged_curves
+from interlock.runs.tracked.described import described, tracking_of
 
 RUN_ID, SHA = "0123456789abcdef", "a" * 64
 

@@ -15,10 +15,10 @@ from interlock.registry.archive import read_card
 from interlock.registry.derive import rebuild
 from interlock.registry.events import read_events
 from interlock.registry.queries import list_models, list_runs, show_run
-from interlock.stages import sync as sync_module
+from interlock.runs import sync as sync_module
+from interlock.runs.runner import run_lane
+from interlock.runs.sync import keep_judgement, sync, sync_lane
 from interlock.stages.progress import Silent
-from interlock.stages.runner import run_lane
-from interlock.stages.sync import keep_judgement, sync, sync_lane
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from forger import Forger
 from honest_runs import HonestRuns
 
 from interlock.errors import UsageError
-from interlock.stages.proof import find_run_id, prove_run
+from interlock.runs.proof.prove import find_run_id, prove_run
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,1 @@
+"""Check an archived run from the registry down to its data, and judge it again."""

@@ -1,0 +1,1 @@
+"""Run an archived run again from its card and say where it first differs."""

@@ -1,0 +1,1 @@
+"""Sweeps: jobs that are planned first, their progress, the search, the ranking."""
