@@ -45,7 +45,7 @@ def main() -> None:
     result = {lane: measure(lane, jobs=options.jobs, rounds=options.rounds) for lane in LANES}
     overhead = result["query_tower"]["accounted"]
     told: dict[str, Any] = {
-        "what": "seconds per job, medians over rounds; compared = (sweep - stages) / stages; accounted = outside / inside",
+        "what": "seconds per job, medians; compared = (sweep - stages) / stages; accounted = outside / inside",
         "jobs_per_sweep": options.jobs,
         "rounds": options.rounds,
         "lanes": result,
@@ -157,6 +157,7 @@ class Timed:
         self._function = function
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
+        """Call it, and keep the seconds."""
         started = time.perf_counter()
         try:
             return self._function(*arguments, **options)

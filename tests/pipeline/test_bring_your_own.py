@@ -48,7 +48,7 @@ def npz(path):
     return path
 
 
-@pytest.mark.parametrize("kind", ["beir", "npz"])
+@pytest.mark.parametrize("kind", ["beir", pytest.param("npz", marks=pytest.mark.slow)])
 def test_an_experiment_of_ones_own_data_runs_as_soon_as_it_is_made(make_workspace, tmp_path, kind):
     workspace = make_workspace(lanes=("query_tower",))
     data = beir(tmp_path / "my data") if kind == "beir" else npz(tmp_path / "my data.npz")
@@ -149,6 +149,7 @@ def test_a_lane_of_ones_own_runs_through_both_doors_to_the_same_model(with_lane,
     assert with_lane.repro() == []
 
 
+@pytest.mark.slow
 def test_a_lane_of_ones_own_resumes_to_the_same_bits(with_lane):
     with_lane.interlock("run", "lane=digits")
     whole = sha256_of_model(with_lane)

@@ -229,6 +229,7 @@ def test_the_toy_lane_has_the_same_weights_behind_every_door(workspace):
     check_weights(workspace, "toy", TOY_SETS)
 
 
+@pytest.mark.slow
 def test_one_set_has_the_same_weights_behind_every_door(workspace):
     check_weights(workspace, "toy", TOY_SETS[:1])
 

@@ -54,6 +54,7 @@ def test_pass_fail_and_blocked(workspace, pair):
     workspace.interlock("verify", "--all")
 
 
+@pytest.mark.slow
 def test_a_run_that_is_missing_blocks_until_it_arrives(workspace, pair):
     first, _ = pair
     home, away = workspace.path / "artifacts/runs" / first, workspace.path / "away"
@@ -76,6 +77,7 @@ def test_a_run_that_is_missing_blocks_until_it_arrives(workspace, pair):
     assert f"pinned to run {first}, which was changed" in refused
 
 
+@pytest.mark.slow
 def test_the_production_model_is_pinned_while_composing(workspace, pair):
     first, second = pair
     composed = workspace.path / "params/toy.yaml"

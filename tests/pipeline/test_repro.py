@@ -3,6 +3,8 @@
 import json
 import shutil
 
+import pytest
+
 STAGES = ["prepare", "train", "evaluate", "export", "judge", "decide"]
 
 
@@ -17,6 +19,7 @@ def test_first_run_runs_everything_and_the_second_nothing(workspace):
     assert verdict["verdict"] == "pass"
 
 
+@pytest.mark.slow
 def test_one_lanes_parameter_runs_that_lane_alone(workspace):
     lane = workspace.path / "conf/lane/second.yaml"
     lane.write_text(

@@ -121,6 +121,7 @@ def test_equal_bits_and_nothing_else_touched(archived):
     assert len(list((archived.path / "artifacts/runs" / result["run_id"] / "reproductions").iterdir())) == 2
 
 
+@pytest.mark.slow
 def test_every_planted_difference_is_named_where_it_begins(archived):
     for plant, (level, stage, file, words) in PLANTS.items():
         archived.env["PLANT"] = plant
@@ -134,6 +135,7 @@ def test_every_planted_difference_is_named_where_it_begins(archived):
     assert reproduce(archived)["level"] == "bit_exact"
 
 
+@pytest.mark.slow
 def test_weights_and_metrics_are_measured_against_each_other(archived):
     archived.env["PLANT"] = f"train/model.safetensors|{weight(0.72)}"
     result = reproduce(archived, code=3)

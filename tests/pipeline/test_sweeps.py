@@ -193,7 +193,7 @@ def test_a_ranked_table_with_ties_and_seeds(workspace):
     assert shown == ranking(workspace)
 
 
-@pytest.mark.parametrize("launcher", [(), JOBLIB], ids=["basic", "joblib"])
+@pytest.mark.parametrize("launcher", [(), pytest.param(JOBLIB, marks=pytest.mark.slow)], ids=["basic", "joblib"])
 def test_killed_at_random_moments_it_repeats_and_loses_nothing(workspace, launcher):
     command = ("lane=toy", "seed=range(1,21)", SLOW_TOY, *launcher)
     output = killed_and_taken_up(workspace, command, jobs=20, kills=3, seed=len(launcher))
@@ -210,6 +210,7 @@ def test_fifty_jobs_killed_ten_times(workspace, launcher):
     killed_and_taken_up(workspace, command, jobs=50, kills=10, seed=7 + len(launcher))
 
 
+@pytest.mark.slow
 def test_a_killed_worker_does_not_end_the_sweep(workspace):
     process = start(workspace, "lane=toy", "seed=range(1,9)", "lane.trainer.sleep_s=0.05", *JOBLIB)
     wait_for(lambda: list(home(workspace).glob("sweeps/*/jobs/*.json")), process)
@@ -225,7 +226,7 @@ def test_a_killed_worker_does_not_end_the_sweep(workspace):
     assert max(trainings(workspace, exit="completed").values()) == 1
 
 
-@pytest.mark.parametrize("launcher", [(), JOBLIB], ids=["basic", "joblib"])
+@pytest.mark.parametrize("launcher", [pytest.param((), marks=pytest.mark.slow), JOBLIB], ids=["basic", "joblib"])
 def test_ctrl_c_stops_all_and_the_same_command_goes_on(workspace, launcher):
     command = ("lane=toy", "seed=1,2,3,4", "lane.trainer.sleep_s=0.1", *launcher)
     process = start(workspace, *command)
@@ -257,12 +258,14 @@ def test_both_launchers_give_the_same_bits_and_run_duplicates_once(make_workspac
         assert [other["number"] for other in ranking(workspace)["others"]] == [2, 5]
 
 
+@pytest.mark.slow
 def test_lines_of_parallel_jobs_stay_whole(workspace):
     output = workspace.interlock("run", "-m", "lane=toy", "seed=range(1,7)", *JOBLIB)
     lines = [line for line in output.splitlines() if line.endswith("train: running")]
     assert sorted(lines) == [f"job {number}: train: running" for number in range(6)]
 
 
+@pytest.mark.slow
 def test_an_edit_of_the_code_is_another_sweep(workspace):
     workspace.interlock("run", "-m", "lane=toy", "seed=1,2")
     code = workspace.path / "src/interlock/stages/train.py"
@@ -271,6 +274,7 @@ def test_an_edit_of_the_code_is_another_sweep(workspace):
     assert len(list((home(workspace) / "sweeps").iterdir())) == 2
 
 
+@pytest.mark.slow
 def test_two_of_the_same_sweep_exclude_each_other(workspace):
     command = ("lane=toy", "seed=1,2", "lane.trainer.sleep_s=0.2")
     process = start(workspace, *command)
@@ -294,6 +298,7 @@ def told(workspace):
     }
 
 
+@pytest.mark.slow
 def test_an_optimising_sweep_goes_on_with_the_same_trials_after_kills(make_workspace):
     plain, killed = make_workspace("plain"), make_workspace("killed")
     output = plain.interlock("run", "-m", *OPTUNA, code=3)

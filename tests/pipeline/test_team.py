@@ -82,6 +82,7 @@ def test_a_run_with_one_changed_byte_on_the_way_is_refused_and_named(clones, tmp
     second.interlock("verify", "--all")
 
 
+@pytest.mark.slow
 def test_two_promotions_unaware_of_each_other_are_contested_until_one_is_made_again(clones):
     first, second = clones
     first.interlock("push")

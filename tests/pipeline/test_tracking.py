@@ -76,6 +76,7 @@ def test_a_failed_gate_raises_an_alert_with_its_reason(workspace: Any) -> None:
     assert "verdict:fail" in told["tags"]
 
 
+@pytest.mark.slow
 def test_showing_a_run_elsewhere_runs_nothing_again(workspace: Any) -> None:
     assert "toy-train" in workspace.repro()
     workspace.interlock("sync")
@@ -130,6 +131,7 @@ def settled(home: Path) -> dict[str, bytes]:
     return {**kept, run.name: json.dumps(judgement_of(run)).encode(), "curves": curves}
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_the_steps_go_on(make_workspace: Any) -> None:
     workspace = make_workspace()
     command = ["interlock", "run", "lane=toy", "tracking=wandb", "lane.trainer.sleep_s=0.05"]
@@ -153,6 +155,7 @@ def test_killed_and_resumed_the_steps_go_on(make_workspace: Any) -> None:
     assert set(range(1, 21)) - set(steps) <= {steps[4] + 1, 5, 6, 7}  # at most the point that the kill cut short
 
 
+@pytest.mark.slow
 def test_a_sweep_is_a_group_and_each_job_a_run(workspace: Any) -> None:
     workspace.interlock("run", "-m", "lane=toy", "tracking=wandb", "lane.optimizer.lr=0.5,0.6")
     (sweep,) = (workspace.path / "artifacts/sweeps").iterdir()

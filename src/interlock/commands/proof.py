@@ -112,11 +112,13 @@ def _envelope(home: Path, run_id: str, key: Path | None) -> str:
 
 
 def _is_empty(home: Path) -> bool:
-    """Whether nothing was ever archived here: neither runs, nor a log, nor an index of a log that is gone."""
+    """Whether nothing was ever archived here: neither runs, nor a log, nor an index that remembers a log."""
     from interlock.registry.events import logs
-    from interlock.registry.index import index_path
+    from interlock.registry.index import index_path, rows
 
-    return not logs(home) and not index_path(home).is_file() and not any((home / "runs").glob("*/models"))
+    if logs(home) or any((home / "runs").glob("*/models")):
+        return False
+    return not index_path(home).is_file() or not any(rows(home).values())
 
 
 def _as_json(found: Verification) -> dict[str, object]:

@@ -104,7 +104,8 @@ def stage_lines(home: Path, lanes: Iterable[str]) -> list[str]:
 
 
 def _stage_line(holder: "Holder") -> str:
-    text = f"{holder.stage}: {holder.model_id}  by {holder.promoted_by} on {holder.host}, {holder.at[:16].replace('T', ' ')}"
+    when = holder.at[:16].replace("T", " ")
+    text = f"{holder.stage}: {holder.model_id}  by {holder.promoted_by} on {holder.host}, {when}"
     if holder.contested_by:
         text += f"\n  CONTESTED by {', '.join(holder.contested_by)}: promote the right one again to settle it"
     return text

@@ -8,6 +8,7 @@ are verified from their first lines before anything is answered from them.
 
 import contextlib
 import json
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -53,14 +54,27 @@ def refold(home: Path) -> None:
 
 @contextmanager
 def reading(home: Path) -> Iterator[sqlite3.Connection]:
-    """An up-to-date connection for queries; rows can be read by column name. Without events it is empty."""
-    where = index_path(home) if logs(home) else None
+    """An up-to-date connection for queries; rows can be read by column name. Without events it is empty.
+
+    Where nobody may write, the events are folded in memory and the file stays as it is.
+    """
+    may_write = _may_write(index_path(home))
+    where = index_path(home) if may_write and logs(home) else None
     if where:
         refresh(home)
     with _told(home), _connected(where) as database:
         _migrate(database)
+        if not may_write:
+            _catch_up(home, database)
         database.row_factory = sqlite3.Row
         yield database
+
+
+def _may_write(path: Path) -> bool:
+    """Whether the index can be made or brought up to date: SQLite writes a journal beside it."""
+    if not path.parent.is_dir():
+        return True  # to be made, or the reason why not is told
+    return os.access(path.parent, os.W_OK) and (not path.exists() or os.access(path, os.W_OK))
 
 
 def rows(home: Path) -> dict[str, list[tuple[Any, ...]]]:
@@ -201,10 +215,13 @@ def _clear(database: sqlite3.Connection) -> None:
 @contextmanager
 def _connected(path: Path | None) -> Iterator[sqlite3.Connection]:
     """A connection without transactions of its own making; None for a database in memory."""
-    if path:
+    name = str(path) if path else ":memory:"
+    if path and _may_write(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-    name = path or ":memory:"
-    with contextlib.closing(sqlite3.connect(name, timeout=BUSY_TIMEOUT_S, isolation_level=None)) as database:
+    elif path:  # even to read, SQLite would make a file beside it
+        name = f"{path.resolve().as_uri()}?immutable=1"
+    opened = sqlite3.connect(name, timeout=BUSY_TIMEOUT_S, isolation_level=None, uri=name.startswith("file:"))
+    with contextlib.closing(opened) as database:
         yield database
 
 

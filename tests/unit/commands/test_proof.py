@@ -120,12 +120,17 @@ def test_nothing_is_stated_of_a_run_that_was_changed(home, run_id):
 
 def test_a_project_without_runs_is_not_called_broken(home):
     shutil.rmtree(home)
-    assert ran("verify", "--all") == "no runs yet: dvc repro, then interlock sync\n"
+    nothing = "no runs yet: dvc repro, then interlock sync\n"
+    assert ran("verify", "--all") == nothing
+    ran("registry", "rebuild")
+    assert ran("verify", "--all") == nothing
 
 
-@pytest.mark.parametrize("gone", ["runs", "registry"])
-def test_a_home_that_lost_runs_or_registry_is_broken(home, gone):
-    shutil.rmtree(home / gone)
+@pytest.mark.parametrize("gone", [["runs"], ["registry"], ["runs", "registry/events.jsonl"]])
+def test_a_home_that_lost_runs_or_log_is_broken(home, gone):
+    ran("runs", "list")
+    for name in gone:
+        shutil.rmtree(home / name) if (home / name).is_dir() else (home / name).unlink()
     assert "the home itself is broken" in ran("verify", "--all", code=1)
 
 

@@ -157,3 +157,13 @@ def test_a_log_that_did_not_change_is_not_read_again(tmp_path, monkeypatch):
     grow(tmp_path, archived(RUNS[0]))
     monkeypatch.setattr(index, "union", None)
     assert query(tmp_path, "SELECT run_id FROM runs") == [(RUNS[0],)]
+
+
+def test_a_home_that_nobody_may_write_is_read_all_the_same(tmp_path, monkeypatch):
+    grow(tmp_path, archived(RUNS[0]))
+    append_new(tmp_path, [judged(RUNS[0], 1, "pass")])
+    before = {path.name: path.read_bytes() for path in (tmp_path / "registry").iterdir()}
+    monkeypatch.setattr(index, "_may_write", lambda path: False)
+    assert query(tmp_path, "SELECT verdict FROM runs") == [("pass",)]
+    assert len(index.rows(tmp_path)["runs"]) == 1
+    assert {path.name: path.read_bytes() for path in (tmp_path / "registry").iterdir()} == before
