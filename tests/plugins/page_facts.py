@@ -22,7 +22,7 @@ from interlock.contracts.verification import Link, Verification
 from interlock.registry.queries import AttemptRow, ModelRow, RunRow, RunView, StageChange
 from interlock.reports.run_facts import Flip, Flipped, RunFacts, SweepFacts
 
-RUN, OTHER = "0123456789abcdef", "fedcba9876543210"
+RUN, OTHER = "0123456789abcdef", "fedcba9876543210"  # pragma: allowlist secret
 HOSTILE = "</style></title><script>document.title='taken'</script><img src=x onerror=alert(1)>{{ 7*7 }}&amp;"
 SHA = "ab" * 32
 

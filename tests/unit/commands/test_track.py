@@ -44,7 +44,7 @@ def test_only_tracking_can_be_overridden(override: str, home: Path) -> None:
         ("tracking.mode=onlin", "mode"),
         ("tracking.project=a/b", "project"),
         ("tracking.wait_s=-1", "wait_s"),
-        ("tracking.base_url=https://me:secret@host", "base_url"),
+        ("tracking.base_url=https://me:secret@host", "base_url"),  # pragma: allowlist secret
     ],
 )
 def test_a_wrong_setting_is_refused_by_name(override: str, said: str, home: Path) -> None:

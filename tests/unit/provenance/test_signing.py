@@ -77,7 +77,14 @@ def test_a_key_that_others_can_read_signs_nothing(path):
         load_private(path)
 
 
-@pytest.mark.parametrize("text", ["", "no key", "-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "no key",
+        "-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n",  # pragma: allowlist secret
+    ],
+)
 def test_what_is_no_key_is_refused_without_being_quoted(tmp_path, text):
     (tmp_path / "key").write_text(text)
     (tmp_path / "key").chmod(0o600)
