@@ -311,7 +311,7 @@ def test_the_mirror_has_no_terminal_to_ask_at(tmp_path: Path, monkeypatch: pytes
         "PYTHONPATH", fake_wandb(tmp_path, "import sys, os; print(sys.stdin.isatty(), os.getsid(0) == os.getpid())")
     )
     launch.complete(tmp_path, RUN_ID, settings())
-    assert (tmp_path / "tracking" / RUN_ID / launch.LOG).read_text().startswith("False True")
+    assert "False True" in (tmp_path / "tracking" / RUN_ID / launch.LOG).read_text()
 
 
 def test_the_rest_of_interlock_never_loads_wandb(tmp_path: Path) -> None:
