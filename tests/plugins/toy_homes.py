@@ -4,9 +4,8 @@ import os
 import shutil
 from pathlib import Path
 
-from interlock.config.compose import compose_lane
-from interlock.config.params import composed_text
-from interlock.config.validate import validate
+from toy_text import toy_text
+
 from interlock.registry.events import events_path, logs, others_folder, read_log
 from interlock.registry.taken import Taken, taken_path, write_taken
 from interlock.runs.runner import run_lane
@@ -23,7 +22,7 @@ def toy_run(home: Path, work: Path, *overrides: str) -> str:
     before = os.environ.get("INTERLOCK_HOME")
     os.environ["INTERLOCK_HOME"] = str(home)
     try:
-        composed = composed_text(validate(compose_lane(ROOT / "conf", ["lane=toy", *overrides]), subject="toy"))
+        composed = toy_text(*overrides)
         work.mkdir(parents=True)
         (work / "params.yaml").write_text(composed)
         place = Place(workspace=ROOT, folder=work, params=work / "params.yaml", lane="toy")

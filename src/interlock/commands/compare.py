@@ -21,7 +21,7 @@ from interlock.reports.difference_screen import show
 from interlock.reports.run_facts import Flip, RunFacts
 from interlock.reports.sections.origin import flat
 from interlock.runs.review.comparing import changes, flipped
-from interlock.runs.review.facts import flip_shown, hit_rate, measured_run, query_texts, ranks_of, run_facts
+from interlock.runs.review.facts import compared_facts, flip_shown, hit_rate, measured_run, query_texts, ranks_of
 from interlock.stages.verdicts import Measured
 
 WAY_OUT = "\n  way out: "
@@ -56,7 +56,7 @@ def difference(workspace: Path, run_a: str, run_b: str) -> RunDifference:
         raise UsageError(
             "both are the same run", key="RUN_B", value=ids[1], hint="interlock runs list names the others"
         )
-    a, b = (run_facts(home, run_id, workspace=workspace) for run_id in ids)
+    a, b = (compared_facts(home, run_id) for run_id in ids)
     card_a, card_b = _card(a), _card(b)
     measured = [measured_run(home, run_id) for run_id in ids]
     flips, why = _flips(measured, query_texts(card_b, home, workspace=workspace))

@@ -141,6 +141,7 @@ def _show_home(found: HomeVerification) -> None:
         _explain(console, first)
     for run in found.runs:
         _conclude(console, run)
+    _say_unchecked(console, found)
     bad = sum(not run.ok for run in found.runs)
     runs = "1 run" if len(found.runs) == 1 else f"{len(found.runs)} runs"
     say(f"{runs}, {bad} broken" + ("" if first is None else "; the home itself is broken"))
@@ -176,6 +177,25 @@ def _conclude(console: "Console", found: Verification) -> None:
         return
     console.print(f"run {found.run_id}: [bold red]broken[/], first at:")
     _explain(console, first)
+
+
+def _say_unchecked(console: "Console", found: HomeVerification) -> None:
+    """What was not checked, once for all runs that have it in common; what concerns the home stands in its table."""
+    from rich.text import Text
+
+    alike: dict[tuple[str, str, str], list[tuple[str, str]]] = {}
+    for run in found.runs:
+        for link in run.unchecked:
+            alike.setdefault((link.section, link.detail, link.way_out), []).append((link.name, run.run_id))
+    if alike:
+        console.print("not checked:")
+    for (section, detail, way_out), links in alike.items():
+        names, ids = ({item[part] for item in links} for part in (0, 1))
+        name = links[0][0] if len(names) == 1 else f"{section}, {len(names)} links"
+        where = f"{len(ids)} runs" if len(ids) > 1 else f"run {links[0][1]}"
+        console.print(Text(f"  {name}: {detail} ({where})", style="yellow"), soft_wrap=True)
+        if way_out:
+            console.print(Text(f"    way out: {way_out}"), soft_wrap=True)
 
 
 def _explain(console: "Console", link: Link) -> None:

@@ -11,6 +11,7 @@ from interlock.errors import ExitCode, UsageError
 from interlock.provenance.canonical import pretty_json
 from interlock.provenance.workspace import interlock_home
 from interlock.registry import queries
+from interlock.registry.derive import BY_HAND
 from interlock.registry.derive import rebuild as rebuilt
 from interlock.registry.filters import METRICS
 from interlock.registry.search import search_runs
@@ -159,15 +160,32 @@ def show_run(workspace: Path, run: str, *, as_json: bool) -> None:
         ):
             facts.add_row(name, value)
     facts.add_row("folder", str(home / view.path))
-    for attempt in view.attempts:
-        ended = attempt.end.exit if attempt.end else "running"
-        facts.add_row(f"{attempt.start.stage} attempt", f"{attempt.start.attempt}: {ended}")
+    for stage, attempt, ended in _shown_attempts(view):
+        facts.add_row(f"{stage} attempt", f"{attempt}: {ended}")
     _print(facts)
+    if view.judgements:
+        judgements = _table("verdict", "judged", "by", "judgement")
+        for row in view.judgements:
+            by = "interlock judge" if row.source == BY_HAND else "the pipeline"
+            judgements.add_row(_styled(Verdict(row.verdict)), _minute(row.at) or "-", by, row.id)
+        _print(judgements)
     if view.card:
         results = _table("metric", "value")
         for metric, result in sorted(view.card.results.items()):
             results.add_row(metric, figure(result) if isinstance(result, float) else str(result))
         _print(results)
+
+
+def _shown_attempts(view: queries.RunView) -> list[tuple[str, str, str]]:
+    """Stage, id and end of every attempt, oldest first.
+
+    Of those that only the card names it is known that they completed: another home executed them.
+    """
+    known = {row.start.attempt for row in view.attempts}
+    found = [(row.start.stage, row.start.attempt, row.end.exit if row.end else "running") for row in view.attempts]
+    of_card = view.card.observations.attempts if view.card else {}
+    elsewhere = [(stage, attempt, "completed") for stage, attempt in of_card.items() if attempt not in known]
+    return sorted([*found, *elsewhere], key=lambda row: row[1])
 
 
 def list_models(workspace: Path, *, as_json: bool) -> None:

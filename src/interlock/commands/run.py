@@ -4,6 +4,7 @@ The configuration is checked before Hydra starts, so that a mistyped key is refu
 failing inside a job. `-m` goes to `interlock.commands.sweep_jobs`, which plans all jobs first.
 """
 
+import os
 import signal
 import sys
 import traceback
@@ -12,12 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from interlock.commands.screen import say
-from interlock.config.compose import Composition, compose_lane, first_values
+from interlock.config.compose import Composition, compose_lane, first_values, hydra_settings
 from interlock.config.hydra_main import is_multirun, only_prints, overrides_of, run_main
 from interlock.config.params import composed_text
 from interlock.config.validate import validate
 from interlock.contracts.verdict import EXIT_CODES, Judgement
-from interlock.errors import ExitCode, InterlockError, UsageError
+from interlock.errors import ExitCode, InterlockError, StageError, UsageError
 from interlock.lanes.spec import Progress
 from interlock.provenance.workspace import interlock_home
 from interlock.runs.runner import run_lane, work_place
@@ -34,11 +35,28 @@ def run_hydra(workspace: Path, argv: Sequence[str]) -> ExitCode:
         from interlock.commands.sweep_jobs import run_sweep
 
         return run_sweep(workspace, argv)
-    validate(compose_lane(workspace / "conf", first_values(overrides)), subject="configuration")
+    conf, plain = workspace / "conf", first_values(overrides)
+    validate(compose_lane(conf, plain), subject="configuration")
+    if not only_prints(argv):
+        folder = workspace / str(hydra_settings(conf, plain).run.dir)
+        require_writable(interlock_home(workspace), folder, setting="hydra.run.dir")
     signal.signal(signal.SIGTERM, interrupt)
     job = SingleJob(workspace)
-    run_main(workspace / "conf", argv, job)
+    run_main(conf, argv, job)
     return job.answer(may_be_empty=only_prints(argv))
+
+
+def require_writable(home: Path, hydras: Path, *, setting: str) -> None:
+    """Raise StageError where results cannot be written, which Hydra would tell with a traceback's rest.
+
+    `home` and `hydras` are where Interlock and Hydra write; neither need exist. `setting` is Hydra's key for its own.
+    """
+    for folder in (home, hydras):
+        there = next(path for path in (folder, *folder.parents) if path.exists())
+        if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
+            problem = "cannot be written to" if there.is_dir() else "is a file, where a folder for results should be"
+            elsewhere = f"set INTERLOCK_HOME and {setting} to folders elsewhere"
+            raise StageError(problem, path=there, hint=f"make it a writable folder, or {elsewhere}; nothing has run")
 
 
 @dataclass

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from interlock.commands.screen import print_json, say
 from interlock.contracts.sweep import LaneRanking, Ranking
+from interlock.provenance.locks import is_locked
 from interlock.provenance.workspace import interlock_home
 from interlock.runs.sweeps.jobs import Sweep, find_sweep, list_sweeps
 
@@ -43,7 +44,8 @@ def show(workspace: Path, text: str, *, as_json: bool) -> None:
 
     home = interlock_home(workspace)
     sweep = find_sweep(home, text)
-    ranking = rank(sweep.manifest(), sweep.jobs(), home)
+    running = is_locked(home / "state" / "locks" / f"sweep-{sweep.id}.lock")
+    ranking = rank(sweep.manifest(), sweep.jobs(), home, begun=sweep.begun(), running=running)
     if as_json:
         print_json(ranking)
         return

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from interlock.commands.run import prepared_place, run_place, sentence, shown
+from interlock.commands.run import prepared_place, require_writable, run_place, sentence, shown
 from interlock.commands.screen import say
 from interlock.config.compose import Composition
 from interlock.config.hydra_main import run_main, runnable_overrides
@@ -67,7 +67,9 @@ class Plan:
 def run_sweep(workspace: Path, argv: Sequence[str]) -> ExitCode:
     """Run the sweep or take it up again; returns the folded exit code. Raises before anything runs."""
     conf, home = workspace / "conf", interlock_home(workspace)
-    plan = plan_sweep(workspace, read_settings(conf, runnable_overrides(conf, argv)))
+    settings = read_settings(conf, runnable_overrides(conf, argv))
+    plan = plan_sweep(workspace, settings)
+    require_writable(home, workspace / settings.folder, setting="hydra.sweep.dir")
     signal.signal(signal.SIGTERM, interrupt)
     with run_lock(home, f"sweep-{plan.manifest.sweep_id}"):
         sweep = open_sweep(home, plan.manifest)
@@ -219,6 +221,8 @@ class SweepJobs:
             return _ended("failed", error) | {"exit_code": shown(error, which=which)}
 
     def _run(self, planned: PlannedJob, manifest: SweepManifest, composition: Composition) -> dict[str, Any]:
+        self.sweep.begin_job(planned.number)
+        say(f"job {planned.number}: {' '.join(planned.varies) or 'begins'}")
         place = prepared_place(self.workspace, planned.lane, composition)
         if params_digest(place.params.read_text()) != planned.params_sha256:
             raise StageError(
@@ -286,7 +290,7 @@ def _conclude(sweep: Sweep, home: Path) -> ExitCode:
     from interlock.commands.sweep import show_ranking
 
     manifest, results = sweep.manifest(), sweep.jobs()
-    ranking = rank(manifest, results, home)
+    ranking = rank(manifest, results, home, begun=sweep.begun())
     sweep.write_ranking(ranking)
     show_ranking(ranking)
     return folded(manifest, results)

@@ -24,13 +24,18 @@ def push(workspace: Path, remote: Path | None, *, repair: bool, as_json: bool) -
     from interlock.registry.remote import find_remote
 
     where = find_remote(workspace, remote)
+    shared = where.root.parent
+    is_new = not shared.exists()
     found = pushed(interlock_home(workspace), where, repair=repair)
+    made = str(shared) if is_new and shared.exists() else None
     if as_json:
-        print_json({**vars(found), "remote": str(where.root)})
+        print_json({**vars(found), "remote": str(where.root), "made": made})
         return ExitCode.PASS
     if not found.writer:
         say("nothing to share yet: interlock sync archives what has finished")
         return ExitCode.PASS
+    if made:
+        say(f"made {made}")
     runs = f"{len(found.runs)} run{'s' if len(found.runs) != 1 else ''}"
     say(f"{where.root}: {found.lines} new events, {runs}, {found.files} files, {size(found.size_bytes)}")
     if found.gone:

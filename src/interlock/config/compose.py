@@ -29,6 +29,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from interlock.config import plugins
+from interlock.config.hydra_refusals import dotted_keys, hydra_fault, reason
 from interlock.config.known_keys import nearest_key
 from interlock.errors import ConfigError, Fault
 
@@ -157,7 +158,10 @@ def enumerates_sweeps(conf: Path, overrides: Sequence[str]) -> bool:
     """Whether Hydra's basic sweeper is chosen, which runs every value and so has no use for an interval."""
     with _hydra(conf):
         loader = GlobalHydra.instance().config_loader()
-        found = loader.compute_defaults_list(ROOT, first_values(overrides), run_mode=RunMode.RUN).defaults
+        try:
+            found = loader.compute_defaults_list(ROOT, first_values(overrides), run_mode=RunMode.RUN).defaults
+        except _UNREADABLE as error:
+            raise _refusal(error, conf, overrides) from error
     return any(item.config_path == "hydra/sweeper/basic" for item in found)
 
 
@@ -328,7 +332,7 @@ def _resolved(tree: DictConfig) -> dict[str, Any]:
         values = OmegaConf.to_container(tree, resolve=True, throw_on_missing=False)
     except (OmegaConfBaseException, ValueError, RecursionError) as error:
         key = str(getattr(error, "full_key", "") or "configuration")
-        raise ConfigError([Fault(key=key, problem=_reason(error)[0], has_value=False)]) from error
+        raise ConfigError([Fault(key=key, problem=reason(error)[0], has_value=False)]) from error
     assert isinstance(values, dict)
     return {str(key): value for key, value in values.items() if key != "hydra"}
 
@@ -338,9 +342,11 @@ def _refusal(error: BaseException, conf: Path, overrides: Sequence[str]) -> Conf
         faults = list(_broken_files(conf))
         if faults:
             return ConfigError(faults, subject=str(conf), hint="correct the file: UTF-8 text holding one YAML mapping")
-    head, *rest = _reason(error)
+    head, *rest = reason(error)
     if absent := _NOTHING_TO_DELETE.search(head):
         return ConfigError([_nothing_to_delete(absent[1], conf, overrides)])
+    if found := hydra_fault(error, overrides):
+        return ConfigError([found[0]], hint=found[1])
     source = "; ".join(rest[:2]) or f"{conf} with {' '.join(overrides) or 'no overrides'}"
     return ConfigError([Fault(key="conf", problem=head, has_value=False, source=source)])
 
@@ -349,7 +355,7 @@ def _nothing_to_delete(name: str, conf: Path, overrides: Sequence[str]) -> Fault
     """The fault of `~KEY` or `~GROUP` for one that the configuration does not have."""
     groups = _groups()
     others = [text for text in overrides if not text.startswith("~")]
-    known = [*groups, *_keys(_composed(conf, others, groups).values)]
+    known = [*groups, *dotted_keys(_composed(conf, others, groups).values)]
     key = name.partition("@")[0]
     text = next((text for text in overrides if text.lstrip("~").split("=", 1)[0] == key), f"~{key}")
     return Fault(
@@ -359,13 +365,6 @@ def _nothing_to_delete(name: str, conf: Path, overrides: Sequence[str]) -> Fault
         source=f"override {text}",
         nearest=nearest_key(key, known),
     )
-
-
-def _keys(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
-    for name, value in values.items():
-        yield f"{prefix}{name}"
-        if isinstance(value, dict):
-            yield from _keys(value, f"{prefix}{name}.")
 
 
 def _broken_files(conf: Path) -> Iterator[Fault]:
@@ -379,13 +378,3 @@ def _broken_files(conf: Path) -> Iterator[Fault]:
             except _UNREADABLE as error:
                 problem = f"cannot be read: {' '.join(str(error).split())}"
                 yield Fault(key=str(file), problem=problem, has_value=False)
-
-
-def _reason(error: BaseException | None) -> list[str]:
-    """Lines of the first message in the chain of causes; Hydra sometimes wraps one in an empty error."""
-    while error is not None:
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        if lines:
-            return lines
-        error = error.__cause__ or error.__context__
-    return ["cannot be composed"]

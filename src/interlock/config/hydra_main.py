@@ -1,6 +1,7 @@
 """Run Hydra's own main: single runs and sweeps with any launcher. Jobs see plain values, never Hydra's types."""
 
 import argparse
+import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -30,6 +31,8 @@ _ONLY_PRINT = ("--help", "-h", "--hydra-help", "--version", "--cfg", "-c", "--in
 
 
 _COMMANDS = ("run", "multirun", "cfg", "info", "shell_completion")
+_TALKATIVE = ("hydra._internal.core_plugins.basic_launcher", "hydra_plugins.hydra_joblib_launcher._core")
+"""Launchers that announce every job, those that were done before, too; a job names itself when it begins."""
 _ELSEWHERE = ("--config-path", "--config-name", "--config-dir")
 
 
@@ -116,6 +119,8 @@ def run_main(conf: Path, argv: Sequence[str], job: Job, *, checked: bool = False
     """
     overrides = overrides_of(argv) if checked else runnable_overrides(conf, argv)
     plugins.register()
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.WARNING)
     # Hydra takes overrides in one piece only; behind them, --info does not take one for its value.
     settled = with_defaults_open(conf, overrides)
     sys.argv = ["interlock run", *settled, *(text for text in argv if text not in overrides)]

@@ -39,6 +39,8 @@ class SweepSettings:
     """`hydra.sweeper`, plain."""
     overrides: tuple[str, ...]
     """From the command line, after those of `hydra.sweeper.params`."""
+    folder: str = ""
+    """Where Hydra writes, from the workspace."""
 
 
 def read_settings(conf: Path, overrides: Sequence[str]) -> SweepSettings:
@@ -51,6 +53,7 @@ def read_settings(conf: Path, overrides: Sequence[str]) -> SweepSettings:
         launcher=str(choices.get("hydra/launcher")),
         options=options,
         overrides=(*(f"{key}={value}" for key, value in (options.get("params") or {}).items()), *overrides),
+        folder=str(settings.sweep.dir),
     )
     if found.sweeper not in SWEEPERS:
         raise UsageError(

@@ -23,6 +23,7 @@ from interlock.lanes.spec import LaneSpec
 from interlock.provenance.dotted import lookup
 
 MISSING = "???"
+_SPACE = "lane.search_space"
 
 
 def validate(composition: Composition, *, subject: str) -> Experiment:
@@ -37,7 +38,9 @@ def validate(composition: Composition, *, subject: str) -> Experiment:
     except ValidationError as error:
         faults += _faults(error, composition, model, skip={fault.key for fault in faults})
     if faults:
-        raise ConfigError(sorted(faults, key=lambda fault: fault.key), subject=subject)
+        wrong = {fault.key for fault in faults}
+        said = [fault for fault in faults if not (fault.key == f"{_SPACE}.{fault.value}" and fault.value in wrong)]
+        raise ConfigError(sorted(said, key=lambda fault: fault.key), subject=subject)
     return experiment
 
 
@@ -213,10 +216,10 @@ def _cross_faults(composition: Composition, spec: LaneSpec) -> Iterator[Fault]:
         value = lookup(composition.values, key)
         if not isinstance(value, int | float) or isinstance(value, bool):
             yield Fault(
-                key=f"lane.search_space.{key}",
+                key=f"{_SPACE}.{key}",
                 problem="does not name a number of this configuration",
                 value=key,
-                source=composition.source_of("lane.search_space"),
+                source=composition.source_of(_SPACE),
             )
     inputs = lane.get("inputs")
     for name in inputs if isinstance(inputs, dict) else ():

@@ -200,7 +200,7 @@ class Unranked(Contract):
     label: str
     """The overrides that tell it from the other jobs."""
     status: Literal["failed", "pruned", "duplicate", "waiting"]
-    """How it ended; `waiting`: it has not run yet."""
+    """How it ended; `waiting`: it has not run to its end yet."""
     reason: str
     """Why, in one line."""
 

@@ -19,8 +19,9 @@ from interlock.provenance.canonical import pretty_json
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
     """Yield a binary file that appears under `path`, flushed to disk, only if the block ends without an error."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    name = ""
     try:
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
         with os.fdopen(descriptor, "wb") as file:
             yield file
             file.flush()
@@ -28,9 +29,11 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
         os.chmod(name, 0o644)  # mkstemp makes files private; results are shared
         os.replace(name, path)
     except BaseException as error:
-        Path(name).unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename is None:
-            error.filename = str(path)  # a full disk is reported by write(), which does not know the name
+        if name:
+            Path(name).unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno and (not error.filename or str(error.filename).endswith(".part")):
+            # A full disk is reported by write(), which knows no name; the others know one that nobody has heard of.
+            raise OSError(error.errno, error.strerror, str(path)) from error
         raise
     _fsync_folder(path.parent)
 

@@ -29,6 +29,7 @@ SIGNING_KEY_VARIABLE = "INTERLOCK_SIGNING_KEY"
 """Path of a private key: what is archived is signed with it."""
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 _KEYGEN = "make one with interlock keygen FILE"
+_WHOSE = "name the public key of whoever signed it, the .pub file that interlock keygen wrote"
 _KEY_MAX_BYTES = 1 << 14
 _OTHERS_MAY_READ = 0o077
 
@@ -90,11 +91,14 @@ def public_path_of(path: Path) -> Path:
 
 
 def load_private(path: Path) -> "Ed25519PrivateKey":
-    """Read a private key. Raises UsageError for a file that is no such key, or that others may read."""
+    """Read a private key. Raises UsageError for a file that is missing or no such key, or that others may read."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-    data = _key_bytes(path, "signing key")
+    data = _key_bytes(path, "signing key", hint="check the path; interlock keygen FILE makes a new key")
+    if b"PUBLIC KEY" in data:
+        private = path.with_suffix("") if path.suffix == ".pub" else "the private one"
+        raise UsageError("this is a public key, which only verifies", path=path, hint=f"sign with {private}")
     if os.name == "posix" and path.stat().st_mode & _OTHERS_MAY_READ:
         raise UsageError("others may read this signing key", path=path, hint=f"chmod 600 {path}, or make a new key")
     try:
@@ -113,17 +117,17 @@ def configured_key() -> Path | None:
 
 
 def load_public(path: Path) -> "Ed25519PublicKey":
-    """Read a public key. Raises UsageError for a file that is none."""
+    """Read a public key. Raises UsageError for a file that is missing or none."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-    data = _key_bytes(path, "public key")
+    data = _key_bytes(path, "public key", hint=_WHOSE)
     if b"PRIVATE KEY" in data:
         raise UsageError("this is a private key", path=path, hint=f"verify with the public half, {path.name}.pub")
     try:
         key = load_pem_public_key(data)
     except ValueError:
-        raise UsageError("this is no public key in PEM", path=path, hint=_KEYGEN) from None
+        raise UsageError("this is no public key in PEM", path=path, hint=_WHOSE) from None
     if not isinstance(key, Ed25519PublicKey):
         raise UsageError("this key is not an Ed25519 key", path=path, hint=_KEYGEN)
     return key
@@ -187,12 +191,14 @@ def pre_authentication(payload_type: str, payload: bytes) -> bytes:
     return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
 
 
-def _key_bytes(path: Path, what: str) -> bytes:
+def _key_bytes(path: Path, what: str, *, hint: str) -> bytes:
     try:
         with path.open("rb") as file:
             return file.read(_KEY_MAX_BYTES)
+    except FileNotFoundError as error:
+        raise UsageError(f"no such file to read the {what} from", path=path, hint=hint) from error
     except OSError as error:
-        raise UsageError(f"the {what} cannot be read: {error.strerror}", path=path, hint=_KEYGEN) from error
+        raise UsageError(f"the {what} cannot be read: {error.strerror}", path=path, hint=hint) from error
 
 
 def _write_new(path: Path, data: bytes, *, mode: int) -> None:

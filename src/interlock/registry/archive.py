@@ -26,6 +26,7 @@ from interlock.registry.layout import (
     CARD,
     MODEL_STAGES,
     RECORDS,
+    RESTORE,
     FinishedRun,
     StageFiles,
     id_folder,
@@ -34,6 +35,7 @@ from interlock.registry.layout import (
     run_folder,
     safe_name,
 )
+from interlock.registry.recorded import refuse_unrecorded
 
 Change = Literal["unfinished", "archived", "completed", "revised", "unchanged"]
 """`unfinished`: there is no card yet. `completed`: a provisional card got its export. `revised`: a stage ran again with
@@ -45,13 +47,15 @@ _BLOCK_BYTES = 1 << 20
 def archive_models(home: Path, run: FinishedRun) -> Change:
     """Bring `models/` of the run up to date.
 
-    Raises RegistryError when a complete model would change, ProvenanceError when a file differs from its record.
+    Raises RegistryError when a complete model would change, ProvenanceError when a file differs from its record, or
+    the card from what the event logs recorded.
     """
     folder = run_folder(home, run.run_id) / "models"
     _sweep(folder.parent)
     card = read_card(home, run.run_id) if (folder / CARD).is_file() else None
     if card is None:
         return _first_time(folder, run)
+    refuse_unrecorded(home, [run.run_id], may_be_new=True)  # else what somebody changed would be recorded as news
     if card.export == "skipped" and "export" in run.stages and run.stages["export"].record.status == "completed":
         _refuse_changed_model(folder, run, card)
         _write_models(folder, run)
@@ -103,9 +107,9 @@ def archive_statement(
 
 
 def read_card(home: Path, run_id: str, *, verify: bool = False) -> RunCard:
-    """The card of an archived run; with `verify` also compare every file.
+    """The card of an archived run; with `verify` also compare it with the event logs, and every file with it.
 
-    Raises RegistryError when there is none or it is not valid, ProvenanceError when a file differs.
+    Raises RegistryError when there is none or it is not valid, ProvenanceError when it or a file differs.
     """
     folder = run_folder(home, run_id) / "models"
     text = _read(folder / CARD)
@@ -122,8 +126,17 @@ def read_card(home: Path, run_id: str, *, verify: bool = False) -> RunCard:
     if card.run_id != run_id:
         raise RegistryError("the card belongs to another run", path=folder / CARD, value=card.run_id)
     if verify:
-        verify_files(folder, {**card.artifacts, **card.observations.artifacts})
+        refuse_unrecorded(home, [run_id])
+        _verify_archived(folder, {**card.artifacts, **card.observations.artifacts})
     return card
+
+
+def _verify_archived(folder: Path, artifacts: dict[str, Artifact]) -> None:
+    """`verify_files` with the way out of an archive, which no stage and no DVC brings back."""
+    try:
+        verify_files(folder, artifacts)
+    except ProvenanceError as error:
+        raise ProvenanceError(error.message, path=error.path, value=error.value, hint=RESTORE) from None
 
 
 def _first_time(folder: Path, run: FinishedRun) -> Change:
@@ -190,7 +203,7 @@ def _refuse_changed_model(folder: Path, run: FinishedRun, card: RunCard) -> None
 def _keep_revision(folder: Path, run: FinishedRun, stage: StageName, found: StageFiles, card: RunCard) -> None:
     """Keep what a stage with other code, configuration or inputs gave. Raises when none of these differs."""
     name = _record_name(found.record)
-    verify_files(folder, {name: card.artifacts[name]})
+    _verify_archived(folder, {name: card.artifacts[name]})
     kept = StageRecord.model_validate_json((folder / name).read_text())
     if _cause(kept) == _cause(found.record) and kept.artifacts != found.record.artifacts:
         names = sorted(

@@ -22,6 +22,7 @@ from interlock.registry.archive import read_card
 from interlock.registry.events import Proposal, append_new, events_path, logs, read_events, read_log
 from interlock.registry.kept import kept_proposals
 from interlock.registry.layout import CARD, run_folder
+from interlock.registry.recorded import refuse_unrecorded
 
 JUDGEMENTS, JUDGEMENT = "judgements", "judgement.json"
 DECISIONS, DECISION = "decisions", "decision.json"
@@ -51,6 +52,7 @@ def rebuild(home: Path) -> Rebuilt:
     recorded.
     """
     runs = archived_runs(home)
+    refuse_unrecorded(home, runs, may_be_new=True)
     proposals = [proposal for run_id in runs for proposal in all_proposals(home, run_id)]
     _refuse_edited(home, runs)
     added = append_new(home, proposals, once=True)

@@ -25,6 +25,8 @@ RECORDS = "records"
 DATASET_CARD = "dataset_card.json"
 MODEL_STAGES: tuple[StageName, ...] = ("prepare", "train", "evaluate", "export")
 """Stages that a card covers."""
+RESTORE = "it was changed after it was written; restore it from a backup or from a teammate's archive"
+"""Way out for a file of an archived run: neither DVC nor a stage brings it back."""
 _TAKEN = {RECORDS, CARD, *STAGES}
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 

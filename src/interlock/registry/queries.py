@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import JsonValue
+from pydantic import JsonValue, ValidationError
 
 from interlock.contracts.attempt import AttemptEnd, AttemptStart
 from interlock.contracts.base import Contract
@@ -18,7 +18,16 @@ from interlock.errors import UsageError
 from interlock.provenance.attempts import AttemptFiles, list_attempts
 from interlock.registry import index
 from interlock.registry.archive import read_card
-from interlock.registry.derive import DECISIONS, JUDGEMENTS, has_lost_log, made_at, rebuild, statements
+from interlock.registry.derive import (
+    DECISIONS,
+    JUDGEMENT,
+    JUDGEMENTS,
+    has_lost_log,
+    made_at,
+    rebuild,
+    statement_proposal,
+    statements,
+)
 from interlock.registry.holders import holders
 from interlock.registry.layout import CARD, run_folder
 from interlock.registry.stages import Stage
@@ -61,6 +70,15 @@ class StatementRow(Contract):
     """Its folder, relative to the home."""
 
 
+class JudgementRow(StatementRow):
+    """A judgement of a run."""
+
+    verdict: str
+    """What it says."""
+    source: str
+    """`pipeline`: the stage judge made it; `command`: interlock judge."""
+
+
 class AttemptRow(Contract):
     """One execution."""
 
@@ -77,12 +95,13 @@ class RunView(Contract):
     """Its row in the list."""
     card: RunCard | None
     """Its card, verified; None while it is unfinished."""
-    judgements: tuple[StatementRow, ...]
+    judgements: tuple[JudgementRow, ...]
     """Oldest first; the newest is the run's verdict unless an earlier one was taken up again."""
     decisions: tuple[StatementRow, ...]
     """Oldest first."""
     attempts: tuple[AttemptRow, ...]
-    """Executions recorded on this machine's home, oldest first; a damaged record is left out."""
+    """Executions that this home or the run's archive records, oldest first, with the one that prepared its data; a
+    damaged record is left out, and so is one that another home kept to itself."""
     path: str
     """Its folder, relative to the home."""
 
@@ -181,15 +200,13 @@ def show_run(home: Path, text: str) -> RunView:
     """Everything about a run; its archived files are verified. Raises UsageError, ProvenanceError."""
     row = find_run(home, text)
     has_card = (run_folder(home, row.run_id) / "models" / CARD).is_file()
+    card = read_card(home, row.run_id, verify=True) if has_card else None
     return RunView(
         run=row,
-        card=read_card(home, row.run_id, verify=True) if has_card else None,
-        judgements=_statements(home, row.run_id, JUDGEMENTS),
+        card=card,
+        judgements=_judgements(home, row.run_id),
         decisions=_statements(home, row.run_id, DECISIONS),
-        attempts=tuple(
-            AttemptRow(start=found.start, end=found.end)
-            for found in list_attempts(home, run_id=row.run_id, skip_damaged=True)
-        ),
+        attempts=_attempts(home, row.run_id, card),
         path=f"runs/{row.run_id}",
     )
 
@@ -277,6 +294,41 @@ def _statements(home: Path, run_id: str, kind: str) -> tuple[StatementRow, ...]:
         StatementRow(id=folder.name, at=made_at(folder), path=folder.relative_to(home).as_posix())
         for folder in statements(home, run_id, kind)
     )
+
+
+def _judgements(home: Path, run_id: str) -> tuple[JudgementRow, ...]:
+    rows = zip(_statements(home, run_id, JUDGEMENTS), statements(home, run_id, JUDGEMENTS), strict=True)
+    said = [(row, statement_proposal(run_id, folder, JUDGEMENT).body) for row, folder in rows]
+    return tuple(JudgementRow(**vars(row), verdict=body["verdict"], source=body["source"]) for row, body in said)
+
+
+def _attempts(home: Path, run_id: str, card: RunCard | None) -> tuple[AttemptRow, ...]:
+    """Of this home, and of the archive, which has those of a run that was made elsewhere.
+
+    Data is prepared for no run in particular, so that attempt is the one that the card names.
+    """
+    of_card = set(card.observations.attempts.values()) if card else set()
+    here = list_attempts(home, skip_damaged=True)
+    found = {
+        files.start.attempt: AttemptRow(start=files.start, end=files.end)
+        for files in here
+        if files.start.run_id == run_id or files.start.attempt in of_card
+    }
+    for folder in sorted((run_folder(home, run_id) / "attempts").glob("*")):
+        if folder.name not in found and (row := _archived_attempt(folder)):
+            found[folder.name] = row
+    return tuple(found[name] for name in sorted(found))
+
+
+def _archived_attempt(folder: Path) -> AttemptRow | None:
+    start, end = folder / "start.json", folder / "end.json"
+    try:
+        return AttemptRow(
+            start=AttemptStart.model_validate_json(start.read_bytes()),
+            end=AttemptEnd.model_validate_json(end.read_bytes()) if end.is_file() else None,
+        )
+    except (OSError, ValidationError):
+        return None
 
 
 def _only(text: str, names: Iterable[str], *, what: str) -> str:

@@ -92,10 +92,18 @@ class Remote:
 
 
 def find_remote(workspace: Path, chosen: Path | None) -> Remote:
-    """The folder that was named, or DVC's default remote when that is a folder. Raises UsageError."""
+    """The folder that was named, or DVC's default remote when that is a folder.
+
+    Raises UsageError for what is no folder, and for a named one that does not even have a parent: a mistyped path.
+    """
     folder = (workspace / chosen.expanduser()).resolve() if chosen else _dvc_default(workspace)
     if folder.exists() and not folder.is_dir():
         raise UsageError("is not a folder", key="--remote", value=str(folder), hint=_WAY_OUT)
+    if chosen and not folder.parent.is_dir():
+        hint = f"check the path, or make {folder.parent} first"
+        raise UsageError(
+            "the folder that it should lie in does not exist", key="--remote", value=str(folder), hint=hint
+        )
     return Remote(folder / FOLDER)
 
 

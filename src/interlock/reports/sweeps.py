@@ -14,13 +14,17 @@ if TYPE_CHECKING:
 
 WIDE = 120
 """Columns of a terminal from which every column of a ranking has room."""
+MEDIUM = 90
+"""Columns from which a short run id has room."""
+_SHORT_ID = 8
 _OTHER_STYLES = {"failed": "red", "pruned": "yellow", "duplicate": "dim", "waiting": "magenta"}
 
 
 def ranking_table(lane: LaneRanking, ranking: Ranking, *, width: int = WIDE) -> "Table":
     """The finished runs of one lane, best first; ties with the best are marked.
 
-    In a terminal of fewer columns than `WIDE` the runs are known by their job alone.
+    In a terminal of fewer columns than `WIDE` run ids are shortened to what other commands take for one; below
+    `MEDIUM` the runs are known by their job alone.
     """
     from rich.text import Text
 
@@ -33,7 +37,7 @@ def ranking_table(lane: LaneRanking, ranking: Ranking, *, width: int = WIDE) -> 
     if objective:
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
-    if wide:
+    if width >= MEDIUM:
         table.add_column("run", no_wrap=True)
     for run in lane.runs:
         ends = None if run.low is None or run.high is None else (run.low, run.high)
@@ -47,7 +51,7 @@ def ranking_table(lane: LaneRanking, ranking: Ranking, *, width: int = WIDE) -> 
             _tie(first=run.rank == 1, tie=run.ties_with_best),
             *([Text(figure(run.objective) + star)] if objective else []),
             Text(run.verdict.value, style=STYLES[run.verdict]),
-            *([Text(run.run_id)] if wide else []),
+            *([Text(run.run_id if wide else run.run_id[:_SHORT_ID])] if width >= MEDIUM else []),
         )
     return table
 

@@ -82,6 +82,38 @@ def test_all_runs_and_the_home_itself(home, run_id):
     assert "the home itself is broken" in out
 
 
+def test_what_was_not_checked_of_all_runs_is_named_once(made, home, run_id, tmp_path):
+    other = HonestRuns(tmp_path, workspace=ROOT).run(home, seed=2)
+    out = ran("verify", "--all")
+    assert out.count("signature: the run is not signed") == 1
+    assert "found out (2 runs)\n    way out: interlock sign RUN" in out
+    ran("keygen", tmp_path / "key")
+    ran("sign", run_id, "--key", tmp_path / "key")
+    assert f"found out (run {other})\n" in ran("verify", "--all")
+
+
+def test_runs_show_lists_judgements_and_every_attempt(home, run_id):
+    out = ran("runs", "show", run_id)
+    view = json.loads(ran("runs", "show", run_id, "--json"))
+    (judgement,) = view["judgements"]
+    assert (judgement["verdict"], judgement["source"]) == ("pass", "pipeline")
+    when = judgement["at"][:16].replace("T", " ")
+    (row,) = (line for line in out.splitlines() if judgement["id"] in line)
+    assert row.split() == ["pass", *when.split(), "the", "pipeline", judgement["id"]]
+    stages = ["prepare", "train", "evaluate", "export", "judge", "decide"]
+    assert [line.split()[0] for line in out.splitlines() if " attempt " in line] == stages
+    assert [row["start"]["stage"] for row in view["attempts"]] == stages
+
+
+def test_attempts_of_a_run_that_was_made_elsewhere_are_the_archived_ones(home, run_id):
+    shutil.rmtree(home / "state")
+    stages = [row["start"]["stage"] for row in json.loads(ran("runs", "show", run_id, "--json"))["attempts"]]
+    assert stages == ["train", "evaluate", "export", "judge", "decide"]
+    assert [line.split()[0] for line in ran("runs", "show", run_id).splitlines() if " attempt " in line] == [
+        "prepare", *stages,
+    ]  # fmt: skip
+
+
 def test_a_run_is_found_although_the_log_is_broken(home, run_id):
     events_path(home).write_text("no log\n")
     assert "registry/events.jsonl line 1: the chain is broken" in ran("verify", run_id, code=1)

@@ -1,13 +1,15 @@
 """Exit codes of `interlock run` fold all jobs; what leaves no result is an error."""
 
+import os
+
 import pytest
 
-from interlock.commands.run import SingleJob
+from interlock.commands.run import SingleJob, require_writable
 from interlock.commands.sweep_jobs import folded
 from interlock.config.hydra_main import is_multirun, only_prints, overrides_of
 from interlock.contracts.sweep import PlannedJob, SweepJob, SweepManifest
 from interlock.contracts.verdict import Verdict
-from interlock.errors import ExitCode
+from interlock.errors import ExitCode, StageError
 
 
 def fold(*results, planned=None):
@@ -55,6 +57,21 @@ def test_the_worst_job_decides(results, code):
 def test_a_job_without_a_result_is_an_error():
     assert fold(PASS, planned=2) == ExitCode.ERROR
     assert fold(planned=1) == ExitCode.ERROR
+
+
+def test_a_folder_for_results_must_be_writable(tmp_path, monkeypatch):
+    home, hydras = tmp_path / "workspace" / "artifacts", tmp_path / "hydra"
+    require_writable(home, hydras, setting="hydra.run.dir")
+    assert not list(tmp_path.iterdir())
+    hydras.write_text("a file")
+    with pytest.raises(StageError, match="is a file") as caught:
+        require_writable(home, hydras / "run", setting="hydra.run.dir")
+    assert (caught.value.path, "hydra.run.dir" in caught.value.hint) == (hydras, True)
+    # Rights do not hold root back, so the answer of the system is put in its place.
+    monkeypatch.setattr("os.access", lambda path, mode: (path, mode) != (tmp_path, os.W_OK | os.X_OK))
+    with pytest.raises(StageError, match="cannot be written to") as caught:
+        require_writable(home, home, setting="hydra.run.dir")
+    assert (caught.value.path, caught.value.exit_code) == (tmp_path, ExitCode.ERROR)
 
 
 def test_no_result_is_an_error_unless_hydra_only_printed(tmp_path):

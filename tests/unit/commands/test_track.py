@@ -9,7 +9,7 @@ from tracked_world import RUN_ID
 from tracked_world import track as tracked
 
 from interlock.commands import track
-from interlock.errors import ConfigError, ExitCode, UsageError
+from interlock.errors import ConfigError, ExitCode, RegistryError, UsageError
 from interlock.tracking import launch
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -86,3 +86,26 @@ def test_status_says_what_is_pending(home: Path, capsys: pytest.CaptureFixture[s
     (row,) = json.loads(capsys.readouterr().out)
     assert row["destinations"]["offline"]["error"] == "OSError: full"
     assert {"run.json", "curves.jsonl", "tables/gates.json"} <= set(row["destinations"]["offline"]["pending"])
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (RegistryError("the run card is not valid", path="card.json"), "is not tracked: card.json: the run card"),
+        (
+            PermissionError(13, "Permission denied", "run.json"),
+            "is not tracked: run.json: Permission denied\n  way out",
+        ),
+        (ValueError("odd"), "is not tracked: ValueError: odd"),
+    ],
+)
+def test_our_own_errors_are_told_without_their_class(
+    error: Exception, said: str, home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def failing(*args: Any, **kept: Any) -> None:
+        raise error
+
+    tracked(home)
+    monkeypatch.setattr("interlock.runs.tracked.results.write_local", failing)
+    assert sync() is ExitCode.ERROR
+    assert said in json.loads(capsys.readouterr().out)[RUN_ID]["said"]

@@ -17,10 +17,14 @@ ROOT = Path(__file__).resolve().parents[3]
 
 @pytest.fixture
 def workspace(tmp_path):
+    return copied(tmp_path)
+
+
+def copied(folder):
     for name in ("src/interlock", "pipelines", "conf"):
-        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "requirements.lock", tmp_path)
-    return tmp_path
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "requirements.lock", folder)
+    return folder
 
 
 def rendered(workspace, overrides="{}", lanes="[query_tower]"):
@@ -57,6 +61,12 @@ def declared(workspace, *overrides):
     return json.loads((workspace / "params/stages.json").read_text())["query_tower"]
 
 
+@pytest.fixture(scope="module")
+def unedited(tmp_path_factory):
+    """What the compose stage writes for this checkout as it stands."""
+    return declared(copied(tmp_path_factory.mktemp("unedited")))
+
+
 def changed(before, after, what):
     return [stage for stage in STAGES if before[stage][what] != after[stage][what]]
 
@@ -71,22 +81,20 @@ def changed(before, after, what):
         ("commands/status.py", []),
     ],
 )
-def test_edited_code_changes_the_stages_that_can_run_it(workspace, file, stages):
-    before = declared(workspace)
+def test_edited_code_changes_the_stages_that_can_run_it(workspace, unedited, file, stages):
     with (workspace / "src/interlock" / file).open("a") as code:
         code.write("# another comment\n")
     after = declared(workspace)
-    assert changed(before, after, "code") == stages
-    assert changed(before, after, "config") == []
+    assert changed(unedited, after, "code") == stages
+    assert changed(unedited, after, "config") == []
 
 
-def test_an_override_changes_the_stages_that_read_its_key(workspace):
-    before = declared(workspace)
+def test_an_override_changes_the_stages_that_read_its_key(workspace, unedited):
     gates = declared(workspace, "lane: {gates: {r_at_5: {target: 0.6}}}")
-    assert changed(before, gates, "config") == ["export", "judge"]
+    assert changed(unedited, gates, "config") == ["export", "judge"]
     seed = declared(workspace, "seed: 7")
-    assert changed(before, seed, "config") == ["train", "evaluate", "export", "decide"]
-    assert declared(workspace, "tracking: jsonl") == before
+    assert changed(unedited, seed, "config") == ["train", "evaluate", "export", "decide"]
+    assert declared(workspace, "tracking: jsonl") == unedited
 
 
 def test_outside_data_is_watched(workspace, tmp_path):

@@ -87,7 +87,7 @@ def test_the_plain_value_misleads_and_the_bounds_do_not():
     assert np.mean([bounds.estimate for bounds in curves]) < 0.5 * plain
 
 
-@pytest.mark.parametrize("over", [0.0, 0.1, 0.25])
+@pytest.mark.parametrize("over", [0.0, *(pytest.param(over, marks=pytest.mark.slow) for over in (0.1, 0.25))])
 def test_coverage(over):
     """The true error is the shift itself (all confidences of a bin are shifted alike)."""
     found = [calibration_curve(*answers(300, s, over), WIDTH, rng=rng(s))(0.95) for s in range(400)]

@@ -114,7 +114,12 @@ class TestMean:
             mean_bounds(np.array([]), confidence=0.95, rng=rng())
 
     @pytest.mark.parametrize(
-        ("draw", "true", "n"), [("normal", 0.0, 60), ("exponential", 1.0, 60), ("exponential", 1.0, 20)]
+        ("draw", "true", "n"),
+        [
+            pytest.param("normal", 0.0, 60, marks=pytest.mark.slow),
+            pytest.param("exponential", 1.0, 60, marks=pytest.mark.slow),
+            ("exponential", 1.0, 20),
+        ],
     )
     def test_coverage(self, draw, true, n, monkeypatch):
         """Each bound holds in about 95 % of samples: never more than 3 standard errors under 93.5 %.

@@ -111,9 +111,18 @@ def test_a_private_key_is_not_taken_for_a_public_one(path):
 
 
 def test_a_missing_key_is_named(tmp_path):
-    with pytest.raises(UsageError, match="cannot be read") as caught:
+    with pytest.raises(UsageError, match="no such file") as caught:
         load_private(tmp_path / "none")
     assert caught.value.path == tmp_path / "none"
+    with pytest.raises(UsageError, match="no such file") as caught:
+        load_public(tmp_path / "none")
+    assert "whoever signed it" in caught.value.hint, "a new key verifies nothing"
+
+
+def test_the_public_half_does_not_sign(path):
+    with pytest.raises(UsageError, match="public key") as caught:
+        load_private(path.with_name("key.pem.pub"))
+    assert caught.value.hint == f"sign with {path}"
 
 
 def test_what_is_signed_is_the_published_encoding():

@@ -5,10 +5,13 @@ import json
 import multiprocessing
 import random
 import shutil
+from pathlib import Path
 
 import pytest
+from lane_folders import LaneFolder
 from toy_homes import judge_by_hand, toy_run
 
+from interlock.commands import team as team_commands
 from interlock.errors import ProvenanceError, RegistryError, UsageError
 from interlock.provenance.chain import append
 from interlock.registry import admission, index
@@ -21,6 +24,7 @@ from interlock.registry.push import push
 from interlock.registry.queries import list_models, list_runs, show_model
 from interlock.registry.remote import Remote, find_remote
 from interlock.registry.verify import verify_home
+from interlock.runs.sync import sync_lane
 
 
 @pytest.fixture(scope="module")
@@ -290,7 +294,7 @@ class Killed(BaseException):
     """Stands for a kill: nothing that cleans up after errors sees it as one."""
 
 
-@pytest.mark.parametrize("after", [0, 1, 17, 60])
+@pytest.mark.parametrize("after", [1, *(pytest.param(after, marks=pytest.mark.slow) for after in (0, 17, 60))])
 def test_a_killed_push_leaves_nothing_that_is_believed(team, after, monkeypatch):
     ada, eve = team("ada"), team("eve")
     put, count = Remote.put, iter(range(1000))
@@ -311,7 +315,10 @@ def test_a_killed_push_leaves_nothing_that_is_believed(team, after, monkeypatch)
     assert shown(eve) == shown(ada)
 
 
-@pytest.mark.parametrize("where", ["log", "file", "taken", "index"])
+SLOW_PLACES = [pytest.param(where, marks=pytest.mark.slow) for where in ("log", "file", "index")]
+
+
+@pytest.mark.parametrize("where", ["taken", *SLOW_PLACES])
 def test_a_killed_pull_is_finished_by_the_next(team, where, monkeypatch):
     ada, eve = team("ada"), team("eve")
     push(ada, team.remote)
@@ -479,3 +486,18 @@ def test_without_a_folder_the_way_out_is_said(tmp_path, text, said):
     with pytest.raises(UsageError, match=said) as caught:
         find_remote(tmp_path, None)
     assert "--remote PATH" in str(caught.value)
+
+
+def test_a_mistyped_folder_is_refused_and_a_new_one_is_told(tmp_path, monkeypatch, capsys):
+    with pytest.raises(UsageError, match="does not exist") as caught:
+        find_remote(tmp_path, tmp_path / "mtn" / "team")
+    assert (caught.value.key, caught.value.value) == ("--remote", str(tmp_path / "mtn" / "team"))
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setenv("INTERLOCK_HOME", str(tmp_path / "home"))
+    lane = LaneFolder(tmp_path / "lane", run_id="aaaa000000000001").finish(verdict="pass")
+    sync_lane(lane.folder, workspace=tmp_path, home=tmp_path / "home")
+    said = []
+    for _ in range(2):
+        team_commands.push(tmp_path, Path("shared"), repair=False, as_json=False)
+        said.append(f"made {tmp_path / 'shared'}\n" in capsys.readouterr().out)
+    assert said == [True, False]

@@ -174,5 +174,5 @@ def test_a_provisional_card_may_be_completed_once(maker, key, public, tmp_path):
 
 
 def test_a_key_that_is_configured_and_missing_stops_sync(maker, tmp_path):
-    with pytest.raises(UsageError, match="cannot be read"):
+    with pytest.raises(UsageError, match="no such file"):
         maker.run(tmp_path / "home", seed=1, key=tmp_path / "none")

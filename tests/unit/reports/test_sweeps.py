@@ -36,8 +36,8 @@ def ranking(*, objective=None, split="test", by="accuracy"):
     )
 
 
-def drawn(table):
-    console = Console(file=io.StringIO(), width=140, color_system=None)
+def drawn(table, *, width=140):
+    console = Console(file=io.StringIO(), width=width, color_system=None)
     console.print(table)
     return console.file.getvalue()
 
@@ -64,6 +64,13 @@ def test_ties_and_the_chosen_one_are_marked():
     (starred,) = [line for line in drawn(ranking_table(searched.lanes[0], searched)).splitlines() if "*" in line]
     assert "lr=0.2" in starred
     assert "0.250 *" in starred
+
+
+@pytest.mark.parametrize(("width", "shown"), [(80, ""), (100, "f" * 8), (119, "f" * 8), (120, "f" * 16)])
+def test_a_narrow_terminal_still_names_the_run(width, shown):
+    table = ranking_table(ranking().lanes[0], ranking(), width=width)
+    rows = [line.split() for line in drawn(table, width=width).splitlines() if "lr=" in line]
+    assert [row[-1] for row in rows] == [shown or "pass"] * 3
 
 
 def test_jobs_without_a_place_say_why():

@@ -42,7 +42,7 @@ def test_all_stages_then_none(make_place):
         ("lane.optimizer.lr=0.4", ["train", "evaluate", "export", "judge", "decide"]),
         ("agents.dir_models.policy.max_attempts=3", ["decide"]),
         ("budget.compute_hours_max=1", []),
-        ("experiment.notes=hello", []),
+        pytest.param("experiment.notes=hello", [], marks=pytest.mark.slow),
     ],
 )
 def test_a_change_runs_what_it_touches(make_place, override, stages):

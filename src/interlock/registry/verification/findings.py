@@ -5,8 +5,8 @@ from pathlib import Path
 
 from interlock.contracts.verification import Link, LinkState, Section
 from interlock.errors import InterlockError
+from interlock.registry.layout import RESTORE
 
-RESTORE = "it was changed after it was written; restore it from a backup or from a teammate's archive"
 SYNC = "if the pipeline made it and was interrupted, interlock sync records it; otherwise remove it"
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from interlock.contracts.decision import Statement
-from interlock.contracts.verdict import GateResult, Verdict
+from interlock.contracts.verdict import Cause, GateResult, Verdict
 from interlock.decisions.evidence import render
 from interlock.reports.charts.strip import gate_strip
 from interlock.reports.charts.svg import Svg
@@ -13,6 +13,7 @@ from interlock.reports.run_facts import RunFacts
 from interlock.reports.sections.section import Section, counted
 
 NUM_KEY_FIGURES = 4
+NOT_EXPORTED = "The run was not exported, because gates that come before it did not pass; get those to pass first."
 _SEVERITY = ("fail", "blocked", "inconclusive", "pass")
 
 
@@ -29,6 +30,8 @@ class GateView:
     """`yes` or `no` of a check; empty for a number."""
     decides: bool
     """Whether it counts towards the verdict."""
+    todo: str
+    """What to do about it; empty for a gate that passed."""
 
 
 def headline(facts: RunFacts) -> Section:
@@ -45,8 +48,8 @@ def headline(facts: RunFacts) -> Section:
             "facts": facts,
             "card": facts.view.card,
             "summary": _summary(facts, deciding, unmet),
-            "figures": [_view(row) for row in _key_figures(deciding)],
-            "advice": [row for row in unmet if row.on_failure],
+            "figures": [_view(row, facts) for row in _key_figures(deciding)],
+            "advice": _advice(unmet, facts),
             "reasons": [_told(item, facts) for item in decision.reasons] if decision else [],
             "risks": [_told(item, facts) for item in decision.risks] if decision else [],
         },
@@ -57,7 +60,7 @@ def gates(facts: RunFacts) -> Section | None:
     """All gates: those that decide first, the ones that did not pass on top."""
     if facts.judgement is None:
         return None
-    views = [_view(row) for row in _ordered(facts.judgement.rows)]
+    views = [_view(row, facts) for row in _ordered(facts.judgement.rows)]
     groups = [
         ("Deciding", "Any of these keeps the run back.", [view for view in views if view.decides]),
         ("Advisory", "Reported; they never decide.", [view for view in views if not view.decides]),
@@ -98,7 +101,7 @@ def _rank(row: GateResult) -> int:
     return _SEVERITY.index(row.verdict.value)
 
 
-def _view(row: GateResult) -> GateView:
+def _view(row: GateResult, facts: RunFacts) -> GateView:
     low, high = (row.bound, row.other_bound) if row.comparison == ">=" else (row.other_bound, row.bound)
     both = interval((low, high), row.unit) if low is not None and high is not None else ""
     sign = {">=": "≥", "<=": "≤"}.get(row.comparison, "")
@@ -111,7 +114,25 @@ def _view(row: GateResult) -> GateView:
         target="yes" if is_check else f"{sign} {figure(row.target, row.unit)}",
         answer=figure(row.observed, "bool") if is_check and row.observed is not None else "",
         decides=row.severity != "advise",
+        todo=_todo(row, facts),
     )
+
+
+def _advice(unmet: Sequence[GateResult], facts: RunFacts) -> list[tuple[str, str]]:
+    """Names of gates with what to do about them; gates with the same advice stand together."""
+    found: dict[str, list[str]] = {}
+    for row in unmet:
+        if todo := _todo(row, facts):
+            found.setdefault(todo, []).append(row.gate)
+    return [(", ".join(names), todo) for todo, names in found.items()]
+
+
+def _todo(row: GateResult, facts: RunFacts) -> str:
+    """The gate's own advice is about what was measured; a file that was never made says nothing about itself."""
+    if row.verdict is Verdict.PASS:
+        return ""
+    is_unmade = row.cause is Cause.MISSING and row.gate in facts.wait_for_export
+    return NOT_EXPORTED if is_unmade else row.on_failure
 
 
 def _told(statement: Statement, facts: RunFacts) -> str:

@@ -19,6 +19,7 @@ from interlock.gates.pairing import difference_curve, paired, paired_differences
 from interlock.gates.sample import BlockedError, Sample, checked_sample
 from interlock.gates.statistics import Bounds
 from interlock.reports.difference import MetricChange
+from interlock.runs.review.intervals import for_each
 from interlock.stages.verdicts import Measured
 
 TWO_SIDED_95 = 0.975
@@ -53,7 +54,7 @@ def paired_bounds(a: Measured, b: Measured, metric: str, *, confidence: float) -
 def changes(a: Measured, b: Measured, *, confidence: float = TWO_SIDED_95) -> tuple[MetricChange, ...]:
     """Every measurement that one of the runs has, in the order of their names."""
     names = sorted({*a.measurements, *b.measurements})
-    return tuple(_change(a, b, name, confidence) for name in names)
+    return tuple(for_each(lambda name: _change(a, b, name, confidence), names))
 
 
 def flipped(a: Measured, b: Measured, metric: str) -> Flips:

@@ -25,12 +25,14 @@ from interlock.gates.sample import BlockedError
 from interlock.provenance.chain import read_chain
 from interlock.provenance.digest import sha256_file
 from interlock.registry import queries
+from interlock.registry.kept import SUPERSEDED
 from interlock.registry.layout import DATASET_CARD
-from interlock.registry.queries import ModelRow, RunView, StageChange, StatementRow
+from interlock.registry.queries import ModelRow, RunRow, RunView, StageChange, StatementRow
 from interlock.registry.search import sweeps_of_runs
 from interlock.registry.verify import verify_run
 from interlock.reports.run_facts import Flip, Flipped, Row, RunFacts, SweepFacts
 from interlock.runs.review.comparing import Flips, flipped_from
+from interlock.runs.review.intervals import side_by_side
 from interlock.stages.verdicts import Measured, read_archived
 
 QUERIES = "queries.parquet"
@@ -41,14 +43,24 @@ _HIT_RATES = ("r_at_5", "r_at_10", "r_at_1", "accuracy")
 
 
 def run_facts(home: Path, run: str, *, workspace: Path) -> RunFacts:
-    """The run with that id, or the only one whose id begins so. Raises UsageError for none or several."""
+    """Everything about a run, by its id or the beginning of it. Raises UsageError for none or several."""
+    row = queries.find_run(home, run)
+    try:
+        return _facts(home, queries.show_run(home, row.run_id), workspace)
+    except (ProvenanceError, RegistryError) as error:
+        return _untrusted(home, row, error)
+
+
+def compared_facts(home: Path, run: str) -> RunFacts:
+    """What a comparison needs: configuration, judgement, decision, data. Neither intervals nor the chain of digests."""
     row = queries.find_run(home, run)
     try:
         view = queries.show_run(home, row.run_id)
-        return _facts(home, view, workspace)
+        judgement, at, decision = judged(home, view)
+        dataset = _json(home / view.path / "models" / DATASET_CARD)
+        return RunFacts(view=view, judgement=judgement, judged_at=at, decision=decision, dataset=dataset)
     except (ProvenanceError, RegistryError) as error:
-        bare = RunView(run=row, card=None, judgements=(), decisions=(), attempts=(), path=f"runs/{row.run_id}")
-        return RunFacts(view=bare, problem=_without_home(str(error), home))
+        return _untrusted(home, row, error)
 
 
 def measured_run(home: Path, run_id: str) -> Measured:
@@ -159,7 +171,8 @@ def _facts(home: Path, view: RunView, workspace: Path) -> RunFacts:
     return RunFacts(
         **plain,
         measurements=measured.measurements,
-        intervals=measured.intervals(),
+        wait_for_export=_wait_for_export(home, view),
+        intervals=side_by_side(measured),
         training=_json(models / "train.json") or _train_facts(models),
         losses=_csv(models / "loss.csv"),
         log=_log(models / "train_log.jsonl"),
@@ -169,6 +182,11 @@ def _facts(home: Path, view: RunView, workspace: Path) -> RunFacts:
         flips=_flips(measured, query_texts(view.card, home, workspace=workspace)),
         verification=verify_run(home, view.run.run_id, workspace=workspace),
     )
+
+
+def _untrusted(home: Path, row: RunRow, error: Exception) -> RunFacts:
+    bare = RunView(run=row, card=None, judgements=(), decisions=(), attempts=(), path=f"runs/{row.run_id}")
+    return RunFacts(view=bare, problem=_without_home(str(error), home))
 
 
 def _flips(measured: Measured, texts: Mapping[str, str]) -> tuple[Flip, ...]:
@@ -219,6 +237,14 @@ def _decision(home: Path, row: StatementRow) -> Decision:
 
 def _train_facts(models: Path) -> dict[str, Any]:
     return dict(StageRecord.model_validate_json((models / "records" / "train.json").read_bytes()).facts)
+
+
+def _wait_for_export(home: Path, view: RunView) -> frozenset[str]:
+    """Gates that need the exported file, as the export knew them when it held the model back."""
+    if view.card is None or view.card.export != "skipped":
+        return frozenset()
+    gates = _json(home / view.path / SUPERSEDED).get("params", {}).get("lane", {}).get("gates", {})
+    return frozenset(name for name, gate in gates.items() if gate.get("phase") == "shipped")
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -32,7 +32,7 @@ Record = TypeVar("Record", bound=Contract)
 SWEEPS = "sweeps"
 SWEEP_VARIABLE = "INTERLOCK_SWEEP"
 """Set while a job runs, to the id of its sweep."""
-_MANIFEST, _RANKING, _JOBS = "manifest.json", "ranking.json", "jobs"
+_MANIFEST, _RANKING, _JOBS, _BEGUN = "manifest.json", "ranking.json", "jobs", ".begun"
 _SCHEME = "interlock-sweep-1"
 
 
@@ -152,6 +152,16 @@ class Sweep:
     def write_job(self, job: SweepJob) -> None:
         """Write a result whole or not at all; an earlier one is replaced."""
         write_json(self._job_path(job.number), job)
+
+    def begin_job(self, number: int) -> None:
+        """Leave a mark that outlives a kill: a job with it and without a result was interrupted."""
+        mark = self._job_path(number).with_suffix(_BEGUN)
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        mark.touch()
+
+    def begun(self) -> frozenset[int]:
+        """Numbers of the jobs that have begun, whether they ended or not."""
+        return frozenset(int(path.stem) for path in (self.folder / _JOBS).glob(f"*{_BEGUN}"))
 
     def jobs(self) -> dict[int, SweepJob]:
         """All results by number."""

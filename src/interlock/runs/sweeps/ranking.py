@@ -6,7 +6,7 @@ only have had a lucky seed. Does not judge: verdicts are the judge's, and the ru
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -35,6 +35,7 @@ from interlock.stages.verdicts import read_archived, read_measured
 
 CONFIDENCE = 0.95
 VALIDATION_LOSS = "validation_loss_best"
+_UNTOUCHED = "has not run; the same command runs it"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,8 +70,19 @@ def objective_value(place: Place, metric: str | None) -> float | None:
     )
 
 
-def rank(manifest: SweepManifest, results: Mapping[int, SweepJob], home: Path) -> Ranking:
-    """Compare what has finished. Jobs without a run of their own are listed with the reason."""
+def rank(
+    manifest: SweepManifest,
+    results: Mapping[int, SweepJob],
+    home: Path,
+    *,
+    begun: Collection[int] = (),
+    running: bool = False,
+) -> Ranking:
+    """Compare what has finished. Jobs without a run of their own are listed with the reason.
+
+    `begun`: numbers of the jobs that were started; `running`: whether the sweep is at work now.
+    """
+    stands = "running now" if running else "interrupted; the same command goes on"
     planned = {job.number: job for job in manifest.jobs}
     finished = [job for number, job in sorted(results.items()) if job.status == "finished" and number in planned]
     lanes = sorted({job.lane for job in finished})
@@ -82,7 +94,11 @@ def rank(manifest: SweepManifest, results: Mapping[int, SweepJob], home: Path) -
             _lane(lane, manifest, [job for job in finished if job.lane == lane], planned=planned, home=home)
             for lane in lanes
         ),
-        others=tuple(_other(job, results.get(job.number)) for job in manifest.jobs if _is_other(results, job.number)),
+        others=tuple(
+            _other(job, results.get(job.number), stands if job.number in begun else _UNTOUCHED)
+            for job in manifest.jobs
+            if _is_other(results, job.number)
+        ),
         objective=search.objective if search else None,
         best_number=_best(finished, search.objective) if search else None,
     )
@@ -236,13 +252,13 @@ def _is_other(results: Mapping[int, SweepJob], number: int) -> bool:
     return result is None or result.status != "finished"
 
 
-def _other(planned: PlannedJob, result: SweepJob | None) -> Unranked:
+def _other(planned: PlannedJob, result: SweepJob | None, stands: str) -> Unranked:
     if result is None:
         return Unranked(
             number=planned.number,
             label=_label(planned),
             status="waiting",
-            reason="has not run; the same command runs it",
+            reason=stands,
         )
     reason = f"the parameters of job {result.duplicate_of}" if result.status == "duplicate" else result.error
     assert result.status != "finished"

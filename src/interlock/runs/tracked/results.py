@@ -15,13 +15,14 @@ from interlock.contracts.reproduction import Reproduction
 from interlock.contracts.stage import StageRecord
 from interlock.contracts.tracking import Tracking, WandbTracking
 from interlock.contracts.verdict import Judgement
-from interlock.errors import StageError
+from interlock.errors import InterlockError, StageError
 from interlock.provenance.attempts import list_attempts
 from interlock.provenance.environment import redact_text
 from interlock.registry.archive import read_card
 from interlock.registry.derive import DECISION, DECISIONS, JUDGEMENT, JUDGEMENTS, statements
 from interlock.registry.layout import CARD, RECORDS, run_folder
 from interlock.registry.queries import archived_run, show_model
+from interlock.registry.recorded import refuse_unrecorded
 from interlock.runs.tracked.contents import (
     Told,
     alerts,
@@ -34,6 +35,7 @@ from interlock.runs.tracked.contents import (
 )
 from interlock.runs.tracked.curves import charts, logged_curves
 from interlock.runs.tracked.described import described, tracking_of
+from interlock.stages.entry import explained
 from interlock.stages.place import read_composed
 from interlock.stages.verdicts import read_archived
 from interlock.tracking.jsonl import CURVES, RUN, CurveReader, JsonlTracker, run_tracking
@@ -59,7 +61,13 @@ def track_run(
         write_local(home, run_id, settings=settings, config=config, workspace=workspace)
         return complete(home, run_id, settings, wait_s=wait_s) if isinstance(settings, WandbTracking) else (True, "")
     except Exception as error:  # showing a run must not undo it, whatever the reason
-        return False, redact_text(f"run {run_id} is not tracked: {type(error).__name__}: {error}")
+        return False, redact_text(f"run {run_id} is not tracked: {_said(error)}")
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, InterlockError):
+        return str(error)
+    return explained(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
 
 
 def track_again(home: Path, run_id: str, *, params: Path, workspace: Path) -> str:
@@ -100,7 +108,11 @@ def write_local(home: Path, run_id: str, *, settings: Tracking, config: Mapping[
 
 
 def gathered(home: Path, run_id: str) -> Told:
-    """What the archive and the registry say of a run with a card. Raises RegistryError, ValidationError for damage."""
+    """What the archive and the registry say of a run with a card.
+
+    Raises ProvenanceError for a card that no event recorded, RegistryError and ValidationError for damage.
+    """
+    refuse_unrecorded(home, [run_id])
     row = archived_run(home, run_id)
     judgements, decisions = statements(home, run_id, JUDGEMENTS), statements(home, run_id, DECISIONS)
     judged = [Judgement.model_validate_json((folder / JUDGEMENT).read_bytes()) for folder in judgements]

@@ -132,6 +132,7 @@ def kill_test(root, kills, seed):
     assert steps[0] == steps[1] == list(range(1, len(steps[0]) + 1))
 
 
+@pytest.mark.slow  # the loop has its own in the fast set
 def test_three_kills_change_nothing(tmp_path):
     kill_test(tmp_path, 3, seed=5)
 

@@ -11,7 +11,9 @@ from interlock.errors import UsageError
 from interlock.lanes.retrieval.scores import Subject, Value, from_scores, write_measurements, write_scores
 from interlock.provenance.attempts import open_attempt
 from interlock.reports.page import run_page, sections
-from interlock.runs.review.facts import measured_run, query_texts, ranks_of, run_facts
+from interlock.runs.review import facts as facts_module
+from interlock.runs.review.facts import compared_facts, measured_run, query_texts, ranks_of, run_facts
+from interlock.runs.review.intervals import side_by_side
 from interlock.runs.sync import sync_lane
 
 RUN = "aaaa000000000001"
@@ -55,6 +57,8 @@ def archived(tmp_path):
     lane.stage("prepare", files, facts=facts, run_id=None, params={"lane": {"kind": "tower"}})
     lane.train()
     lane.stage("evaluate", evaluation(tmp_path / "measured", RUN), params=lane.params)
+    gates = {"r_at_5": {"phase": "kpi"}, "model_loadable": {"phase": "shipped"}}
+    lane.params = {**lane.params, "lane": {**lane.params.get("lane", {}), "gates": gates}}
     lane.export(status="skipped")
     lane.judge(verdict="fail")
     lane.decide(action="escalate")
@@ -70,6 +74,7 @@ def test_everything_of_a_run_is_gathered(archived):
     facts = facts_of(archived, "aaaa")
     assert (facts.run_id, facts.verdict, facts.decision.action) == (RUN, "fail", "escalate")
     assert facts.model is None
+    assert facts.wait_for_export == {"model_loadable"}
     assert facts.intervals["r_at_5"][0] < 0.75 < facts.intervals["r_at_5"][1]
     assert facts.recall[0] == {"k": 1.0, "tower": 0.5, "bm25": None, "chance": 0.01}
     assert facts.losses == ({"epoch": 1.0, "loss": 0.5},)
@@ -133,3 +138,20 @@ def test_a_sweep_that_cannot_be_read_is_no_reason_to_show_nothing(archived):
     (folder / "jobs" / "000000.json").write_text(json.dumps({"run_id": RUN}))
     (folder / "manifest.json").write_text("{}")
     assert facts_of(archived).sweep is None
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_intervals_side_by_side_are_those_one_by_one(archived, threads):
+    measured = measured_run(archived / "artifacts", RUN)
+    found = side_by_side(measured, threads=threads)
+    assert found
+    assert (found, list(found)) == (measured.intervals(), list(measured.intervals()))
+
+
+def test_what_a_comparison_needs_is_what_the_page_has(archived, monkeypatch):
+    whole = facts_of(archived)
+    monkeypatch.setattr(facts_module, "side_by_side", None)
+    monkeypatch.setattr(facts_module, "verify_run", None)
+    found = compared_facts(archived / "artifacts", "aaaa")
+    for name in ("view", "judgement", "judged_at", "decision", "dataset", "problem", "verdict"):
+        assert getattr(found, name) == getattr(whole, name), name

@@ -2,9 +2,9 @@
 
 import pytest
 
-from interlock.contracts.sweep import Objective, PlannedJob, RankedRun, SweepJob
+from interlock.contracts.sweep import Objective, PlannedJob, RankedRun, SweepJob, SweepManifest
 from interlock.contracts.verdict import Verdict
-from interlock.runs.sweeps.ranking import _best, _overlap, _seed_groups
+from interlock.runs.sweeps.ranking import _best, _overlap, _seed_groups, rank
 
 
 def planned(number, *, seed, configuration):
@@ -93,3 +93,15 @@ def test_the_best_objective_is_the_first_of_equals():
     assert _best(jobs, Objective(metric="x", goal="minimize")) == 1
     assert _best(jobs, Objective(metric="x", goal="maximize")) == 0
     assert _best(jobs[3:], Objective(metric="x", goal="minimize")) is None
+
+
+@pytest.mark.parametrize(
+    ("running", "begun"), [(False, "interrupted; the same command goes on"), (True, "running now")]
+)
+def test_what_has_begun_is_told_from_what_has_not(tmp_path, running, begun):
+    manifest = SweepManifest(
+        sweep_id="a" * 16, experiment="x", command=(), sweeper="basic", context_sha256="0" * 64, ranked_by={},
+        jobs=(planned(0, seed=1, configuration=1), planned(1, seed=2, configuration=1)),
+    )  # fmt: skip
+    others = rank(manifest, {}, tmp_path, begun={0}, running=running).others
+    assert [other.reason for other in others] == [begun, "has not run; the same command runs it"]

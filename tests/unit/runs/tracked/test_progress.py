@@ -87,7 +87,10 @@ def test_a_training_that_is_given_up_passes_through_with_its_last_point(make_pla
 
 
 @pytest.mark.parametrize("method", ["begin", "curve", "finish"])
-@pytest.mark.parametrize("error", [OSError("disk full"), RuntimeError("a defect"), RecursionError()])
+@pytest.mark.parametrize(
+    "error",
+    [RuntimeError("a defect"), *(pytest.param(e, marks=pytest.mark.slow) for e in (OSError("full"), RecursionError()))],
+)
 def test_whatever_tracking_raises_is_said_once(
     method: str, error: Exception, make_place: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
