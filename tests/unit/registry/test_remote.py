@@ -236,7 +236,12 @@ def test_a_log_that_is_not_what_was_known_is_refused_by_name(team, harm):
 
 
 @pytest.mark.parametrize(
-    ("harm", "said"), [(cut, "is not in that log"), (rewritten, "is not in that log"), (edited, "chain")]
+    ("harm", "said"),
+    [
+        pytest.param(cut, "is not in that log", marks=pytest.mark.slow),
+        (rewritten, "is not in that log"),
+        (edited, "chain"),
+    ],
 )
 def test_a_newcomer_learns_from_others_that_a_log_was_changed(team, harm, said):
     ada, bo, eve = team("ada"), team("bo"), team("eve")
