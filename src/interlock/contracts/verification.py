@@ -1,6 +1,6 @@
 """What `interlock verify` answers: the links of a run's chain in order, each holding, broken, or not checked."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
@@ -25,20 +25,7 @@ Section = Literal[
 ]
 """Part of the chain, from the registry's entry down to what it was made from, and then what was said about it."""
 
-SECTIONS: tuple[Section, ...] = (
-    "event log",
-    "run card",
-    "files",
-    "stages",
-    "data",
-    "code",
-    "measurements",
-    "judgements",
-    "decisions",
-    "attempts",
-    "index",
-    "signature",
-)
+SECTIONS: tuple[Section, ...] = get_args(Section)
 """In the order in which links are listed."""
 
 

@@ -19,7 +19,7 @@ from interlock.contracts.card import RunCard
 from interlock.contracts.stage import Artifact, StageName, StageRecord
 from interlock.errors import ProvenanceError, RegistryError
 from interlock.provenance.canonical import pretty_json
-from interlock.provenance.digest import files_under, verify_files
+from interlock.provenance.digest import files_under, sha256_file, verify_files
 from interlock.provenance.files import atomic_file, write_atomic
 from interlock.registry.cards import make_card
 from interlock.registry.layout import (
@@ -239,7 +239,7 @@ def _covered(run: FinishedRun) -> list[tuple[StageName, StageFiles]]:
 
 def _copy(source: Path, target: Path, artifact: Artifact) -> None:
     """Copy, checking the digest on the way; a target that is right already is left alone."""
-    if target.is_file() and target.stat().st_size == artifact.size_bytes and _sha256(target) == artifact.sha256:
+    if target.is_file() and target.stat().st_size == artifact.size_bytes and sha256_file(target) == artifact.sha256:
         return
     hint = "it was changed after it was written; restore it with dvc checkout or run the stage again"
     try:
@@ -257,11 +257,6 @@ def checked_copy(source: Path, target: Path, sha256: str, *, hint: str) -> None:
             outgoing.write(block)
         if digest.hexdigest() != sha256:
             raise ProvenanceError("file differs from its recorded digest", path=source, value=sha256, hint=hint)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_if_other(path: Path, text: str) -> None:

@@ -3,7 +3,6 @@
 So a lost event log is made again from the archive (`rebuild`), up to the times at which things were written down.
 """
 
-import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from interlock.contracts.decision import Decision
 from interlock.contracts.verdict import Judgement
 from interlock.errors import ProvenanceError, RegistryError
 from interlock.provenance.canonical import sha256_json
+from interlock.provenance.digest import sha256_file
 from interlock.registry import index
 from interlock.registry.archive import read_card
 from interlock.registry.events import Proposal, append_new, events_path, logs, read_events, read_log
@@ -85,7 +85,7 @@ def all_proposals(home: Path, run_id: str) -> list[Proposal]:
 def run_proposals(home: Path, run_id: str) -> list[Proposal]:
     """That the run was archived and, when it was exported, that its model is a candidate."""
     card = read_card(home, run_id)
-    card_sha256 = hashlib.sha256((run_folder(home, run_id) / "models" / CARD).read_bytes()).hexdigest()
+    card_sha256 = sha256_file(run_folder(home, run_id) / "models" / CARD)
     return card_proposals(card, card_sha256)
 
 
@@ -113,7 +113,7 @@ def statement_proposal(run_id: str, folder: Path, main: str, *, source: str | No
     found = _statement(path)
     if found.run_id != run_id:
         raise RegistryError("it belongs to another run", path=path, value=found.run_id, hint=_RESTORE)
-    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    sha256 = sha256_file(path)
     identity = found.judgement_id if isinstance(found, Judgement) else found.decision_id
     if folder.name not in (identity, f"{identity}-{sha256[:8]}"):
         raise ProvenanceError("it is not what its folder is named after", path=path, value=identity, hint=_RESTORE)
@@ -156,7 +156,7 @@ def _refuse_edited(home: Path, runs: Iterable[str]) -> None:
         for kind, main in ((JUDGEMENTS, JUDGEMENT), (DECISIONS, DECISION)):
             for folder in statements(home, run_id, kind):
                 digests = known.get((run_id, folder.name))
-                if digests and hashlib.sha256((folder / main).read_bytes()).hexdigest() not in digests:
+                if digests and sha256_file(folder / main) not in digests:
                     raise ProvenanceError(
                         "it differs from what the event log recorded", path=folder / main, hint=_RESTORE
                     )
