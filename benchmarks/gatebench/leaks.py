@@ -19,10 +19,10 @@ import yaml
 from gatebench.cases import FAIL, Case
 from gatebench.toy_runs import ROOT, refusal_is_blocked
 from interlock.contracts.verdict import Verdict
+from interlock.lanes.measuring import Subject, Value, write_measurements
 from interlock.lanes.retrieval.datasets.prepared import PreparedTables
 from interlock.lanes.retrieval.datasets.split_check import check_splits
 from interlock.lanes.retrieval.datasets.writer import PreparedWriter
-from interlock.lanes.retrieval.scores import Subject, Value, write_measurements
 from interlock.stages.verdicts import read_gates, read_measured
 
 RUN = "0123456789abcdef"

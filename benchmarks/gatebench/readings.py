@@ -21,7 +21,7 @@ from interlock.contracts.decision import Decision
 from interlock.contracts.gate import Gate
 from interlock.contracts.verdict import Judgement, Verdict, fold
 from interlock.gates.judgement import make_judgement
-from interlock.lanes.retrieval.scores import Subject, Value, from_ratio, from_scores, write_measurements, write_scores
+from interlock.lanes.measuring import Subject, Value, from_ratio, from_scores, write_measurements, write_scores
 from interlock.provenance.digest import sha256_file
 from interlock.stages.verdicts import read_archived, read_gates, read_measured
 

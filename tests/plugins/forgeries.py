@@ -416,7 +416,7 @@ def _rewrite_scores(forger: Forger, change: Callable[[list[float]], list[float]]
     """Change the column `accuracy` of the scores file; returns the new mean."""
     import pyarrow.parquet
 
-    from interlock.lanes.retrieval.scores import write_scores
+    from interlock.lanes.measuring import write_scores
 
     path = forger.models / "per_query.parquet"
     columns = pyarrow.parquet.read_table(path).to_pydict()

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from digits_lane.data import read_split
 from digits_lane.network import CLASSES, load_network
-from interlock.lanes.retrieval.scores import Subject, Value, from_scores, write_measurements, write_scores
+from interlock.lanes.measuring import Subject, Value, from_scores, write_measurements, write_scores
 from interlock.lanes.spec import StageJob, StageOutcome
 from interlock.provenance.canonical import sha256_json
 

@@ -6,7 +6,7 @@ import torch
 from digits_lane.data import read_split
 from digits_lane.network import load_network
 from interlock.lanes.exporting.graph import export_onnx
-from interlock.lanes.retrieval.scores import Subject, Value, write_measurements
+from interlock.lanes.measuring import Subject, Value, write_measurements
 from interlock.lanes.spec import StageJob, StageOutcome
 
 TOLERANCE = 1e-4

@@ -43,6 +43,26 @@ class Progress(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
+class LaneInput:
+    """Another run that this one is made from: a lane of the same pipeline, or an archived run."""
+
+    reference: str
+    """What the composed configuration names: `lane:<name>` or `run:<id>`."""
+    run_id: str
+    """The run."""
+    lane: LaneBody
+    """Its configuration, validated by its own lane's model."""
+    verdict: str
+    """Its verdict: `pass`, unless the configuration allows an unpassed input."""
+    trained: Path
+    """Folder of the files that its train stage wrote (`model.safetensors` ...), verified against their digests."""
+    facts: Mapping[str, Any]
+    """Facts of its prepare and train records."""
+    sha256: str
+    """Digest of all of its trained files; part of this run's identity."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class StageJob:
     """Everything one stage of a lane gets to see."""
 
@@ -70,6 +90,8 @@ class StageJob:
     """Ceiling of this attempt in wall hours."""
     progress: Progress
     """Where to report."""
+    lane_inputs: Mapping[str, LaneInput] = field(default_factory=dict)
+    """Other runs that this one is made from, by the name of the input; given to prepare, train and evaluate."""
 
 
 @dataclass(frozen=True, kw_only=True)

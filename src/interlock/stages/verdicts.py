@@ -19,7 +19,7 @@ from interlock.gates.intervals import two_sided
 from interlock.gates.judge import judge, seed_of
 from interlock.gates.judgement import make_judgement
 from interlock.gates.sample import BlockedError
-from interlock.lanes.retrieval.scores import MEASUREMENTS_FILE, read_scores
+from interlock.lanes.measuring import MEASUREMENTS_FILE, read_scores
 
 ARCHIVED_FILES = (MEASUREMENTS_FILE, f"export/{MEASUREMENTS_FILE}")
 """Where an archived run keeps its measurements, in `models/`."""

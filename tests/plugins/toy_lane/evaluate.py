@@ -5,7 +5,7 @@ import json
 import numpy as np
 from safetensors.numpy import load_file
 
-from interlock.lanes.retrieval.scores import Subject, Value, from_scores, write_measurements, write_scores
+from interlock.lanes.measuring import Subject, Value, from_scores, write_measurements, write_scores
 from interlock.lanes.spec import StageJob, StageOutcome
 
 

@@ -4,7 +4,7 @@ import json
 
 from safetensors.numpy import load_file
 
-from interlock.lanes.retrieval.scores import Subject, Value, write_measurements
+from interlock.lanes.measuring import Subject, Value, write_measurements
 from interlock.lanes.spec import StageJob, StageOutcome
 from interlock.provenance.files import write_json
 

@@ -12,12 +12,21 @@ import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from interlock.lanes.measuring import (
+    SCORES_FILE,
+    Subject,
+    Value,
+    from_scores,
+    split_digest,
+    write_measurements,
+    write_scores,
+)
 from interlock.lanes.query_tower.config import QueryTower
 from interlock.lanes.query_tower.echo_head import Reference, load_reference
 from interlock.lanes.query_tower.encoders import FittedTower, Source, load_tower
@@ -29,17 +38,9 @@ from interlock.lanes.retrieval.baselines import Bm25, Words, chance_recall
 from interlock.lanes.retrieval.datasets.prepared import PreparedDataset
 from interlock.lanes.retrieval.echo import EchoScores, echo_scores
 from interlock.lanes.retrieval.metrics import NAMES, per_query
-from interlock.lanes.retrieval.scores import (
-    SCORES_FILE,
-    Subject,
-    Value,
-    from_scores,
-    split_digest,
-    write_measurements,
-    write_scores,
-)
 from interlock.lanes.spec import StageJob, StageOutcome
 from interlock.lanes.training.device import prepared_device
+from interlock.lanes.training.values import training_values
 from interlock.provenance.files import write_atomic, write_json
 
 RANKS = 50
@@ -70,7 +71,7 @@ def evaluate(job: StageJob) -> StageOutcome:
         rankings |= {f"{name}.": _bm25_ranking(data, test, words) for name, words in BM25.items()}
     columns, values = _measured(test, rankings, echoes, data.num_documents)
     scores_sha256 = write_scores(job.folder / SCORES_FILE, test.ids, columns)
-    write_measurements(test.subject(job, data), [*values, *_training_values(job)], scores_sha256=scores_sha256)
+    write_measurements(test.subject(job, data), [*values, *training_values(job)], scores_sha256=scores_sha256)
     write_atomic(job.folder / "recall.csv", _recall_csv(test, rankings, data.num_documents))
     write_json(job.folder / "examples.json", examples_of(data, test, ranked_QK))
     return StageOutcome(facts={value.name: value.value for value in values if value.name in ("r_at_5", "echo_loop")})
@@ -181,31 +182,6 @@ def _measured(
         if name.startswith("r_at_")
     ]
     return columns, values
-
-
-def _training_values(job: StageJob) -> list[Value]:
-    """What the train and prepare records say, as measurements."""
-    facts, prepared = job.records["train"].facts, job.records["prepare"].facts
-    checkpoints = {f"checkpoints/{name}.safetensors" for name in ("best", "last")}
-    saved = checkpoints <= set(job.records["train"].artifacts)
-    finite = all(np.isfinite(float(cast(Any, facts[f"{kind}_loss_final"]))) for kind in ("training", "validation"))
-    return [
-        _check("splits_correct", bool(prepared.get("splits_correct")), "no text or near-copy crosses the splits"),
-        _check("training_loss_converged", bool(facts["training_loss_converged"]), str(facts["convergence"])),
-        _check("no_nan_inf", finite, "a loss or gradient that is not finite halts training"),
-        _check("checkpoints_saved", saved, "best and last"),
-        *(
-            Value(name=name, value=float(cast(Any, facts[name])), unit=unit)
-            for name, unit in (
-                ("training_loss_final", "nats"), ("validation_loss_final", "nats"), ("epochs_completed", "count"),
-            )
-        ),
-        _check("early_stopped", bool(facts["early_stopped"]), ""),
-    ]  # fmt: skip
-
-
-def _check(name: str, answer: bool, reason: str) -> Value:
-    return Value(name=name, value=float(answer), unit="bool", reason=reason)
 
 
 def _recall_csv(test: _Test, rankings: Mapping[str, Ranking], num_documents: int) -> str:

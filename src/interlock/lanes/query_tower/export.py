@@ -24,6 +24,16 @@ from interlock.lanes.exporting.answering import IDS, KINDS, VECTORS, WEIGHTS, Ro
 from interlock.lanes.exporting.fresh_process import answers, parity
 from interlock.lanes.exporting.graph import export_onnx
 from interlock.lanes.exporting.latency import Latency, measure_latency
+from interlock.lanes.measuring import (
+    MEASUREMENTS_FILE,
+    METRICS_FILE,
+    Subject,
+    Value,
+    check,
+    not_measured,
+    write_measurements,
+    write_scores,
+)
 from interlock.lanes.query_tower.config import QueryTower
 from interlock.lanes.query_tower.encoders import FittedTower, load_tower
 from interlock.lanes.query_tower.fitting import HashedFront
@@ -31,14 +41,6 @@ from interlock.lanes.query_tower.hashed import HashedNetwork
 from interlock.lanes.query_tower.inputs import DOCUMENT, QUERY, ROLES
 from interlock.lanes.retrieval.datasets.prepared import PreparedDataset
 from interlock.lanes.retrieval.ragged import pad, pad_kinds
-from interlock.lanes.retrieval.scores import (
-    MEASUREMENTS_FILE,
-    METRICS_FILE,
-    Subject,
-    Value,
-    write_measurements,
-    write_scores,
-)
 from interlock.lanes.spec import StageJob, StageOutcome
 from interlock.lanes.training.device import prepared_device
 
@@ -115,15 +117,15 @@ def _checked(tower: FittedTower, texts: dict[int, list[str]], path: Path, device
     try:
         answered = {role: answers(path, texts[role], role=name) for role, name in enumerate(ROLES)}
     except StageError as error:
-        return [_check("model_loadable", False, str(error)), *_not_measured("the exported file does not answer")[1:3]]
+        return [check("model_loadable", False, str(error)), *_not_measured("the exported file does not answer")[1:3]]
     norms = np.concatenate([np.linalg.norm(vectors, axis=-1).ravel() for vectors in answered.values()])
     sensible = bool(np.isfinite(norms).all() and np.abs(norms - 1.0).max() < 1e-3)
     equal = [parity(answered[role], tower.encode(texts[role], role, device=device)) for role in (QUERY, DOCUMENT)]
     difference = max(found.difference for found in equal)
     return [
-        _check("model_loadable", True, "loaded by onnxruntime in a fresh process without torch"),
-        _check("inference_test_passed", sensible, f"{len(norms)} finite vectors of length 1 at four batch sizes"),
-        _check("onnx_matches_torch", all(found.holds for found in equal), f"largest difference {difference:.2g}"),
+        check("model_loadable", True, "loaded by onnxruntime in a fresh process without torch"),
+        check("inference_test_passed", sensible, f"{len(norms)} finite vectors of length 1 at four batch sizes"),
+        check("onnx_matches_torch", all(found.holds for found in equal), f"largest difference {difference:.2g}"),
         Value(name="onnx_difference", value=difference, unit="ratio", n=sum(map(len, texts.values()))),
     ]
 
@@ -152,11 +154,7 @@ def _not_measured(reason: str) -> list[Value]:
     """In the order: loadable, answers, equals torch, latency."""
     checks = ("model_loadable", "inference_test_passed", "onnx_matches_torch")
     latency = Value(name="latency_p95", value=None, unit="ms", n=0, estimator="quantile", quantile=0.95, reason=reason)
-    return [*(Value(name=name, value=None, unit="bool", n=0, reason=reason) for name in checks), latency]
-
-
-def _check(name: str, answer: bool, reason: str) -> Value:
-    return Value(name=name, value=float(answer), unit="bool", reason=reason)
+    return [*(not_measured(name, reason) for name in checks), latency]
 
 
 def _checked_texts(data: PreparedDataset) -> dict[int, list[str]]:

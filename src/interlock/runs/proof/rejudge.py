@@ -20,7 +20,7 @@ from interlock.contracts.verdict import Cause, GateResult, Judgement
 from interlock.contracts.verification import Link
 from interlock.errors import InterlockError, ProvenanceError
 from interlock.gates.sample import BlockedError, checked_sample
-from interlock.lanes.retrieval.scores import MEASUREMENTS_FILE, read_scores
+from interlock.lanes.measuring import MEASUREMENTS_FILE, read_scores
 from interlock.provenance.canonical import sha256_json
 from interlock.provenance.digest import sha256_file
 from interlock.provenance.dotted import lookup

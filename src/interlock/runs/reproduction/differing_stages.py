@@ -20,7 +20,7 @@ from interlock.contracts.reproduction import (
     WeightsDifference,
 )
 from interlock.contracts.stage import Artifact, StageName, StageRecord
-from interlock.lanes.retrieval.scores import MEASUREMENTS_FILE
+from interlock.lanes.measuring import MEASUREMENTS_FILE
 from interlock.provenance.digest import sha256_file
 from interlock.runs.reproduction.code_roots import CodeRoot
 from interlock.runs.reproduction.differences import FileDifference, compare_files, compare_values

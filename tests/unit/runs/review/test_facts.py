@@ -8,7 +8,7 @@ import pytest
 from lane_folders import LaneFolder
 
 from interlock.errors import UsageError
-from interlock.lanes.retrieval.scores import Subject, Value, from_scores, write_measurements, write_scores
+from interlock.lanes.measuring import Subject, Value, from_scores, write_measurements, write_scores
 from interlock.provenance.attempts import open_attempt
 from interlock.reports.page import run_page, sections
 from interlock.runs.review import facts as facts_module

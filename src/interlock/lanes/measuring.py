@@ -90,6 +90,16 @@ def from_scores(name: str, scores: NDArray[np.float64], *, unit: str = "ratio") 
     )
 
 
+def check(name: str, answer: bool, reason: str = "") -> Value:
+    """A yes/no measurement, which predicate gates ask for."""
+    return Value(name=name, value=float(answer), unit="bool", reason=reason)
+
+
+def not_measured(name: str, reason: str, *, unit: str = "bool") -> Value:
+    """What could not be measured; its gate is blocked with this reason."""
+    return Value(name=name, value=None, unit=unit, n=0, reason=reason)
+
+
 def from_ratio(
     name: str,
     numerators: NDArray[np.float64],

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from interlock.contracts.measurement import Bins, Measurement, Measurements
 from interlock.errors import DataError, ProvenanceError
-from interlock.lanes.retrieval.scores import (
+from interlock.lanes.measuring import (
     SCORES_FILE,
     Subject,
     Value,
@@ -205,12 +205,12 @@ def test_reading_does_not_import_torch(tmp_path: Path) -> None:
     code = (
         "import sys, pathlib\n"
         "from interlock.contracts.measurement import Measurements\n"
-        "from interlock.lanes.retrieval.scores import read_scores\n"
+        "from interlock.lanes.measuring import read_scores\n"
         "folder = pathlib.Path(sys.argv[1])\n"
         "items = Measurements.model_validate_json((folder / 'measurements.json').read_text()).items\n"
         "read_scores(items[0], folder)\n"
         "print(sorted({'torch', 'pandas', 'sklearn', 'faiss'} & set(sys.modules)))\n"
     )
     said = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True,
-                          env={"PYTHONPATH": str(Path(__file__).parents[4] / "src")})  # fmt: skip
+                          env={"PYTHONPATH": str(Path(__file__).parents[3] / "src")})  # fmt: skip
     assert said.stdout.strip() == "[]"
