@@ -7,8 +7,14 @@
     |-- DecisionError             1   a decision steps outside what the verdict or the search space allows
     |-- StageError                1   a stage cannot run or broke its contract
     |   |-- NonFiniteError        1   NaN or Inf in a loss or a gradient
+    |   |-- StalledError          1   the training loss does not fall
+    |   |-- BudgetError           1   a training costs more than it may; it can be resumed
+    |   |-- DiskFullError         1   no room for checkpoints
+    |   |-- CorruptStateError     1   a checkpoint's bytes are not those that were written
     |   |-- PrunedError           1   a sweep gave the training up; it can be resumed
-    |   `-- BusyError             1   another process holds the run
+    |   |-- BusyError             1   another process holds the run
+    |   |-- UnpassedInputError    5   an input without a passing verdict
+    |   `-- QuotaError            1   a resource is not free, or more is asked for than its quota will ever give
     |-- ProvenanceError           1   a digest, a chain or a record does not hold
     `-- RegistryError             1   the archive or the registry refuses a change
 
@@ -132,12 +138,40 @@ class NonFiniteError(StageError):
     """A loss or a gradient became NaN or infinite; training halts at once."""
 
 
+class StalledError(StageError):
+    """The training loss has not fallen since the start; `losses` are those of every epoch."""
+
+    losses: Sequence[float] = ()
+
+
+class BudgetError(StageError):
+    """A training costs more than its ceiling, or than its estimate by far; a state is saved and it can be resumed."""
+
+
+class DiskFullError(StageError):
+    """There is no room, or no quota left, for what a training has to write."""
+
+
+class CorruptStateError(StageError):
+    """A checkpoint is missing, or its bytes are not those that were written."""
+
+
 class PrunedError(StageError):
     """A sweep gave the training up before its end; its resume state is kept and there is no result."""
 
 
 class BusyError(StageError):
     """Another process is working on the same run."""
+
+
+class UnpassedInputError(StageError):
+    """A run may not be made from one whose verdict is no pass, unless the configuration allows it."""
+
+    exit_code = ExitCode.BLOCKED
+
+
+class QuotaError(StageError):
+    """A resource is not free now, more is asked for than its quota will ever give, or a reservation has ended."""
 
 
 class ProvenanceError(InterlockError):

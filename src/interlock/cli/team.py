@@ -1,4 +1,4 @@
-"""Commands about the registry and the team: registry, push, pull, gc."""
+"""Commands about the registry and the team: registry, push, pull, serve, gc."""
 
 from typing import Annotated
 
@@ -70,6 +70,20 @@ def pull(remote: Remote = None, as_json: Json = False) -> None:
     from interlock.commands import team
 
     raise typer.Exit(team.pull(workspace(), remote, as_json=as_json))
+
+
+@app.command(rich_help_panel=PANEL, epilog="Example: interlock serve --port 8765")
+def serve(
+    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65_535, help="Port; 0 takes a free one.")] = 8765,
+    allow_remote: Annotated[
+        bool, typer.Option("--allow-remote", help="Allow an address that other machines can reach.")
+    ] = False,
+) -> None:
+    """Serve the control API: cards, reservations, heartbeats, approvals; runs and models to read."""
+    from interlock.commands import serve as command
+
+    command.serve(workspace(), host=host, port=port, allow_remote=allow_remote)
 
 
 @app.command(rich_help_panel=PANEL, epilog="Example: interlock gc --dry-run")

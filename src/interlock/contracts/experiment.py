@@ -39,11 +39,41 @@ class Budget(Contract):
     """Wall hours of one training attempt; above it training stops at a checkpoint."""
 
 
+class Quotas(Contract):
+    """How much of each resource this machine gives to all jobs together; null is unlimited, 0 gives none."""
+
+    cpu: Annotated[float, Field(ge=0.0)] | None = None
+    """Processor threads."""
+    cuda: Annotated[float, Field(ge=0.0)] | None = None
+    """NVIDIA GPUs."""
+    mps: Annotated[float, Field(ge=0.0)] | None = None
+    """Apple Metal devices."""
+    disk_gb: Annotated[float, Field(ge=0.0)] | None = None
+    """Disk, in units of 10^9 bytes."""
+
+
+class Service(Contract):
+    """A production service that answers with a lane's model."""
+
+    port: Annotated[int, Field(ge=1, le=65535)]
+    """Where it listens."""
+    lane: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+    """Lane whose production model it serves."""
+
+
 class Control(Contract):
-    """Where the control API answers; null means the store is used directly."""
+    """How running work is watched, limited and allowed. Never part of a run's identity."""
 
     url: str | None = None
-    """Base address of the control API."""
+    """Base address of the control API; null means the store is used directly."""
+    heartbeat_s: Annotated[float, Field(gt=0.0)] = 60.0
+    """Seconds between the heartbeats of work that runs; who misses two is replaced."""
+    quotas: Quotas = Quotas()
+    """What all jobs of this machine may hold together."""
+    services: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")], Service] = Field(default_factory=dict)
+    """Production services by name; putting a model behind one needs a person's approval."""
+    production_datasets: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    """Names of datasets that hold production data, as their cards say; training on a large one needs an approval."""
 
 
 class Experiment(Contract):
@@ -66,4 +96,4 @@ class Experiment(Contract):
     budget: Budget
     """Ceilings."""
     control: Control
-    """Control API."""
+    """Heartbeats, quotas, production services, control API."""

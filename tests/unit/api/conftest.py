@@ -1,0 +1,23 @@
+"""The API over a home of its own, asked without a socket."""
+
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from interlock.api.app import create_app
+from interlock.contracts.experiment import Quotas
+from interlock.registry.control.tokens import Tokens
+
+AGENT, PERSON = "agent-token-of-the-tests-1", "person-token-of-the-tests-2"
+
+
+@pytest.fixture
+def app(tmp_path: Path):
+    return create_app(tmp_path, tokens=Tokens(agent=AGENT, person=PERSON), quotas=Quotas(cuda=1.0))
+
+
+@pytest.fixture
+def ask(app):
+    with TestClient(app, headers={"Authorization": f"Bearer {AGENT}"}, raise_server_exceptions=False) as client:
+        yield client
