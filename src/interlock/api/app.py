@@ -1,6 +1,6 @@
 """The application: routes over one home, put together.
 
-    app = create_app(home, tokens=..., quotas=...)
+    app = create_app(home, tokens=..., settings=...)
 
 What needs composition (submitting a card) is passed in, because composing belongs to the command line.
 """
@@ -18,17 +18,17 @@ import interlock
 from interlock.api.bodies import refuse_unknown_queries, schemas_of
 from interlock.api.limits import BodyLimit
 from interlock.api.problems import Problem, add_problem_handlers
-from interlock.api.routes import records, resources, status
-from interlock.contracts.experiment import Quotas
+from interlock.api.routes import approvals, records, resources, status
+from interlock.api.settings import Settings
 from interlock.registry.control.reservations import Reservations
 from interlock.registry.control.store import ControlStore
 from interlock.registry.control.tokens import Tokens
 
-_ROOMS = (records, resources, status)
+_ROOMS = (approvals, records, resources, status)
 
 
-def create_app(home: Path, *, tokens: Tokens, quotas: Quotas) -> FastAPI:
-    """The API over the store of `home`, with its resources under these quotas."""
+def create_app(home: Path, *, tokens: Tokens, settings: Settings) -> FastAPI:
+    """The API over the store of `home`, under these settings."""
     store = ControlStore(home)
 
     @asynccontextmanager
@@ -45,8 +45,8 @@ def create_app(home: Path, *, tokens: Tokens, quotas: Quotas) -> FastAPI:
         docs_url=None,  # its pages load scripts from elsewhere
         redoc_url=None,
     )
-    app.state.home, app.state.store, app.state.tokens = home, store, tokens
-    app.state.reservations = Reservations(store, quotas)
+    app.state.home, app.state.store, app.state.tokens, app.state.settings = home, store, tokens, settings
+    app.state.reservations = Reservations(store, settings.quotas)
     app.state.server = secrets.token_hex(8)
     app.add_middleware(BodyLimit)
     add_problem_handlers(app)

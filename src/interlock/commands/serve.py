@@ -3,12 +3,16 @@
 import ipaddress
 import socket
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from interlock.commands.control import agents, control, services
 from interlock.commands.screen import say
-from interlock.contracts.experiment import Control
 from interlock.errors import UsageError
 from interlock.provenance.workspace import interlock_home
 from interlock.registry.control.tokens import VARIABLES, Scope, token_path, tokens
+
+if TYPE_CHECKING:
+    from interlock.api.settings import Settings
 
 BACKLOG = 128
 KEEP_ALIVE_S = 20
@@ -34,27 +38,22 @@ def serve(workspace: Path, *, host: str, port: int, allow_remote: bool) -> None:
             value=host,
             hint="serve on 127.0.0.1 behind a proxy that speaks TLS, or add --allow-remote in a network you trust",
         )
-    secrets, control = tokens(home), _control(workspace)
+    secrets = tokens(home)
     listening = _listen(host, port)
     with listening:
         name, number = listening.getsockname()[:2]
         say(f"control API: http://{f'[{name}]' if ':' in name else name}:{number}  (described at /openapi.json)")
         for scope in VARIABLES:
             say(f"  token of {_HOLDERS[scope]}: ${VARIABLES[scope]}, or {token_path(home, scope)}")
-        app = create_app(home, tokens=secrets, quotas=control.quotas)
+        app = create_app(home, tokens=secrets, settings=_settings(workspace))
         config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_keep_alive=KEEP_ALIVE_S)
         uvicorn.Server(config).run(sockets=[listening])
 
 
-def _control(workspace: Path) -> Control:
-    """The settings of conf/ and params.yaml, which are the same for every lane."""
-    from interlock.config.compose import compose_lane
-    from interlock.config.params_file import lane_overrides, read_params
-    from interlock.config.validate import validate
+def _settings(workspace: Path) -> "Settings":
+    from interlock.api.settings import Settings
 
-    params = read_params(workspace / "params.yaml")
-    overrides = lane_overrides(params, params["lanes"][0])
-    return validate(compose_lane(workspace / "conf", overrides), subject="control").control
+    return Settings(quotas=control(workspace).quotas, services=services(workspace), agents=agents(workspace))
 
 
 def _is_loopback(host: str) -> bool:

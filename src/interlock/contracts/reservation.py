@@ -8,6 +8,7 @@ from interlock.contracts.base import Contract
 
 Resource = Literal["cpu", "cuda", "mps", "disk_gb"]
 """`cpu`: processor threads; `cuda`, `mps`: devices; `disk_gb`: 10^9 bytes."""
+Name = Annotated[str, Field(max_length=200)]
 State = Literal["waiting", "granted", "released", "expired", "withdrawn"]
 Amounts = dict[Resource, Annotated[float, Field(ge=0.001, le=1e9)]]
 """How much of each resource. Amounts are counted in thousandths."""
@@ -25,17 +26,17 @@ TRANSITIONS: dict[State, tuple[State, ...]] = {
 class Holder(Contract):
     """For whom a reservation is, and the process that renews it."""
 
-    job: str
+    job: Name
     """Job or manager; empty for a run that nobody submitted as a job."""
-    run: str
+    run: Name
     """The run, or the lane where the run's id is not known yet."""
-    pid: Annotated[int, Field(ge=0)]
+    pid: Annotated[int, Field(ge=0, lt=2**31)]
     """Process that asked."""
-    process_started_s: float
+    process_started_s: Annotated[float, Field(ge=0.0, le=1e12)]
     """When that process began, seconds since 1970: pids are used again."""
-    host: str
+    host: Name
     """Machine that it runs on."""
-    boot_id: str
+    boot_id: Name
     """Boot of that machine."""
 
     def __str__(self) -> str:

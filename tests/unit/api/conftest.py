@@ -6,15 +6,21 @@ import pytest
 from fastapi.testclient import TestClient
 
 from interlock.api.app import create_app
+from interlock.api.settings import Settings
 from interlock.contracts.experiment import Quotas
 from interlock.registry.control.tokens import Tokens
 
+SETTINGS = Settings(quotas=Quotas(cuda=1.0), agents=frozenset({"dir_models"}))
 AGENT, PERSON = "agent-token-of-the-tests-1", "person-token-of-the-tests-2"
 
 
 @pytest.fixture
 def app(tmp_path: Path):
-    return create_app(tmp_path, tokens=Tokens(agent=AGENT, person=PERSON), quotas=Quotas(cuda=1.0))
+    return create_app(
+        tmp_path,
+        tokens=Tokens(agent=AGENT, person=PERSON),
+        settings=SETTINGS,
+    )
 
 
 @pytest.fixture

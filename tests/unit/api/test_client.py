@@ -8,6 +8,7 @@ import pytest
 import uvicorn
 
 from interlock.api.app import create_app
+from interlock.api.settings import Settings
 from interlock.contracts.experiment import Quotas
 from interlock.contracts.heartbeat import Heartbeat
 from interlock.errors import QuotaError, RegistryError, UsageError
@@ -16,6 +17,7 @@ from interlock.registry.control.over_http import ControlClient
 from interlock.registry.control.processes import this_process
 from interlock.registry.control.tokens import Tokens
 
+SETTINGS = Settings(quotas=Quotas(cuda=1.0), agents=frozenset({"dir_models"}))
 AGENT, PERSON = "agent-token-of-the-tests-1", "person-token-of-the-tests-2"
 BEAT = Heartbeat(agent="Mgr-Models-02", run_id="r", timestamp=1.5, state="training", children_agents=("A", "B"))
 
@@ -44,7 +46,11 @@ class Flaky:
 @pytest.fixture
 def served(tmp_path):
     """The application behind a real socket; its first answer gets lost."""
-    app = create_app(tmp_path, tokens=Tokens(agent=AGENT, person=PERSON), quotas=Quotas(cuda=1.0))
+    app = create_app(
+        tmp_path,
+        tokens=Tokens(agent=AGENT, person=PERSON),
+        settings=SETTINGS,
+    )
     flaky = Flaky(app)
     server = uvicorn.Server(uvicorn.Config(flaky, port=0, log_level="critical", lifespan="off"))
     thread = threading.Thread(target=server.run)

@@ -1,0 +1,39 @@
+"""Approvals over the API: people alone say yes, and only to what is there and needs it."""
+
+from interlock.contracts.approval import Need
+from interlock.registry.approving import ask as ask_person
+
+AGENT, PERSON = "agent-token-of-the-tests-1", "person-token-of-the-tests-2"
+RUN = "0123456789abcdef"
+PEOPLE = {"Authorization": f"Bearer {PERSON}"}
+GRANT = {"subject": RUN, "purpose": "cluster_time", "by": "Ada", "reason": "the sweep is worth it"}
+NEED = Need(
+    purpose="cluster_time", scope={"estimated_hours": 6.0}, because="an estimate of 6 h on GPUs is more than 4 h"
+)
+
+
+def test_an_agents_token_cannot_say_yes(ask) -> None:
+    for path in ("grant", "deny"):
+        answer = ask.post(f"/api/approvals/{path}", json=GRANT)
+        assert answer.status_code == 403
+        assert "an agent cannot" in answer.json()["detail"]
+
+
+def test_nobody_approves_what_nobody_asked(ask) -> None:
+    answer = ask.post("/api/approvals/grant", json=GRANT, headers=PEOPLE)
+    assert answer.status_code == 422
+    assert "no such run or model" in answer.json()["detail"]
+
+
+def test_a_request_is_answered_and_shown(ask, app) -> None:
+    ask_person(app.state.home, NEED, subject=RUN, lane="toy", run=RUN)
+    (waiting,) = ask.get("/api/approvals", params={"state": "requested"}).json()
+    assert waiting["scope"] == {"estimated_hours": 6.0}
+    assert ask.post("/api/approvals/grant", json=GRANT | {"by": "dir_models"}, headers=PEOPLE).status_code == 422
+    granted = ask.post("/api/approvals/grant", json=GRANT, headers=PEOPLE)
+    assert (granted.status_code, granted.json()["state"]) == (200, "granted")
+    assert ask.get("/api/approvals", params={"state": "requested"}).json() == []
+    denied = ask.post("/api/approvals/deny", json=GRANT, headers=PEOPLE)
+    assert denied.json()["state"] == "denied"
+    again = ask.post("/api/approvals/deny", json=GRANT, headers=PEOPLE)
+    assert again.status_code == 409
