@@ -17,6 +17,7 @@
     |   `-- QuotaError            1   a resource is not free, or more is asked for than its quota will ever give
     |-- ProvenanceError           1   a digest, a chain or a record does not hold
     `-- RegistryError             1   the archive or the registry refuses a change
+        `-- ApprovalError         1   a person has to say yes first
 
 Errors carry data, not only text: `message` says what is wrong, `hint` the way out, the other fields where.
 """
@@ -25,6 +26,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
+from typing import Any
 
 
 class ExitCode(IntEnum):
@@ -180,3 +182,12 @@ class ProvenanceError(InterlockError):
 
 class RegistryError(InterlockError):
     """The archive or the registry refuses a change, or cannot be read."""
+
+
+class ApprovalError(RegistryError):
+    """Something needs a person's approval, and none stands; `need` and `subject` are what to ask for."""
+
+    def __init__(self, message: str, *, need: object = None, subject: str = "", **located: Any) -> None:
+        """`need` is an `interlock.contracts.approval.Need`; `subject` a run id or a digest."""
+        super().__init__(message, **located)
+        self.need, self.subject = need, subject

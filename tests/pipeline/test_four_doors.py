@@ -13,12 +13,12 @@ from doors import DOORS, answers, write_params
 from override_cases import Cases, Setting
 
 from interlock.config.compose import compose_each
-from interlock.config.params import lane_overrides, read_params
+from interlock.config.params_file import lane_overrides, read_params
 from interlock.config.validate import validate
 from interlock.errors import ConfigError
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
-LANES = ("toy", "query_tower")
+LANES = ("toy", "follower", "query_tower")
 TOWER = {
     "hardware.threads": "1",
     "lane.data.packages": "[rich,typer,pydantic]",

@@ -19,6 +19,8 @@ from interlock.config.validate import validate
 from interlock.errors import ConfigError
 
 DOORS = ("dvc repro", "dvc exp run -S", "interlock run", "interlock run -m")
+NEEDED = {"follower": ("toy",)}
+"""Lanes that another one is made from: they run beside it, and overrides are for that one alone."""
 _QUIET = ("hydra/job_logging=none", "hydra/hydra_logging=none")  # Hydra would configure the test's own logging
 _given = []
 
@@ -50,7 +52,7 @@ def repro(workspace, lane, settings):
 def experiment(workspace, lane, settings):
     """Let DVC edit a committed `params.yaml` as `dvc exp run -S` does."""
     write_params(workspace, lane, "overrides: {}\n")
-    texts = [f"++overrides.{setting.key}={setting.hydra}" for setting in settings]
+    texts = [f"++{place_of(lane)}.{setting.key}={setting.hydra}" for setting in settings]
     for path, overrides in to_path_overrides(texts).items():
         apply_overrides(workspace / path, overrides)
     return composed_text(compose_workspace(workspace)[lane])
@@ -73,9 +75,19 @@ def multirun(workspace, lane, settings):
     return text
 
 
+def place_of(lane):
+    """Where `params.yaml` keeps overrides of the lane."""
+    return f"lane_overrides.{lane}" if lane in NEEDED else "overrides"
+
+
 def write_params(workspace, lane, overrides):
-    """A `params.yaml` for one lane."""
-    (workspace / "params.yaml").write_text(f"experiment: default\nlanes: [{lane}]\n{overrides}lane_overrides: {{}}\n")
+    """A `params.yaml` for one lane, and for those that it needs."""
+    lanes, rest = ", ".join((*NEEDED.get(lane, ()), lane)), f"{overrides}lane_overrides: {{}}\n"
+    if lane in NEEDED:
+        first, *lines = overrides.splitlines()
+        nested = "".join(f"  {line}\n" for line in (first.replace("overrides", lane, 1), *lines))
+        rest = f"overrides: {{}}\nlane_overrides:\n{nested}"
+    (workspace / "params.yaml").write_text(f"experiment: default\nlanes: [{lanes}]\n{rest}")
 
 
 def _argv(lane, settings):

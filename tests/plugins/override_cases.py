@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from interlock.config.compose import compose_lane
 from interlock.config.known_keys import field_at
-from interlock.config.params import spell
+from interlock.config.params_file import spell
 from interlock.config.validate import experiment_model
 from interlock.lanes.catalog import find_lane
 
@@ -225,7 +225,7 @@ class Cases:
         if metric is None:
             return None
         key, wrong = f"lane.gates.{gate}.metric", self._typo(metric)
-        return None if wrong in find_lane(self.lane).measurements else Mistake("gate", f"{key}={wrong}", metric, key)
+        return None if wrong in find_lane(self.values["lane"]["kind"]).measurements else Mistake("gate", f"{key}={wrong}", metric, key)
 
     def _short_mistake(self):
         """A key without its beginning: `optimizer.lr` for `lane.optimizer.lr`."""

@@ -8,7 +8,7 @@ from interlock.cli.options import Json, Remote, new_app, workspace
 
 PANEL = "Share and keep"
 app = new_app()
-registry = new_app(help="Registered models: list, show, promote, rebuild the index.")
+registry = new_app(help="Registered models: list, show, history; promote, demote, rollback, retire; rebuild the index.")
 app.add_typer(registry, name="registry", rich_help_panel=PANEL)
 
 
@@ -30,18 +30,70 @@ def registry_show(
     records.show_model(workspace(), model, as_json=as_json)
 
 
+By = Annotated[str, typer.Option("--by", help="Who does it; kept.")]
+Reason = Annotated[str, typer.Option("--reason", help="Why; kept.")]
+Model = Annotated[str, typer.Argument(help="Model id or a unique beginning of it.")]
+
+
 @registry.command("promote", epilog="Example: interlock registry promote MODEL --to staging --by Ada --reason best")
 def registry_promote(
-    model: Annotated[str, typer.Argument(help="Model id or a unique beginning of it.")],
-    to: Annotated[str, typer.Option("--to", help="staging or production.")],
-    by: Annotated[str, typer.Option("--by", help="Who promotes; kept.")],
-    reason: Annotated[str, typer.Option("--reason", help="Why; kept.")],
+    model: Model,
+    to: Annotated[str, typer.Option("--to", help="shadow, staging, canary or production.")],
+    by: By,
+    reason: Reason,
+    share: Annotated[
+        float | None, typer.Option("--share", help="With canary: percent of live requests that it answers.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Move a model forward, or back to production; refused unless its verdict is a pass and its files verify."""
-    from interlock.commands import team
+    """Move a model forward; refused without a pass, intact files and, before it goes live, an approval."""
+    from interlock.commands import promote as command
 
-    team.promote(workspace(), model, to=to, by=by, reason=reason, as_json=as_json)
+    command.promote(workspace(), model, to=to, by=by, reason=reason, share=share, as_json=as_json)
+
+
+@registry.command("demote", epilog="Example: interlock registry demote MODEL --to shadow --by Ada --reason slow")
+def registry_demote(
+    model: Model,
+    to: Annotated[str, typer.Option("--to", help="staging, shadow or candidate: one step back.")],
+    by: By,
+    reason: Reason,
+    as_json: Json = False,
+) -> None:
+    """Move a model one step back."""
+    from interlock.commands import promote as command
+
+    command.demote(workspace(), model, to=to, by=by, reason=reason, as_json=as_json)
+
+
+@registry.command("rollback", epilog="Example: interlock registry rollback MODEL --by Ada --reason errors")
+def registry_rollback(
+    model: Model,
+    by: By,
+    reason: Reason,
+    to: Annotated[str, typer.Option("--to", help="Model to put back; the one before it by default.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Take a model out of production or canary and put back the one before it; needs no approval."""
+    from interlock.commands import promote as command
+
+    command.rollback(workspace(), model, to=to, by=by, reason=reason, as_json=as_json)
+
+
+@registry.command("retire", epilog="Example: interlock registry retire MODEL --by Ada --reason superseded")
+def registry_retire(model: Model, by: By, reason: Reason, as_json: Json = False) -> None:
+    """Take a model out of whichever stage it is in."""
+    from interlock.commands import promote as command
+
+    command.retire(workspace(), model, by=by, reason=reason, as_json=as_json)
+
+
+@registry.command("history", epilog="Example: interlock registry history MODEL")
+def registry_history(model: Model, as_json: Json = False) -> None:
+    """Show every stage that a model was in, who moved it, why, and under which approval."""
+    from interlock.commands import promote as command
+
+    command.history(workspace(), model, as_json=as_json)
 
 
 @registry.command("rebuild", epilog="Example: interlock registry rebuild")

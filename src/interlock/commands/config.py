@@ -7,7 +7,8 @@ from interlock.commands.screen import print_json, say
 from interlock.config import compose as composing
 from interlock.config import explain as explaining
 from interlock.config.freshness import write_stamp
-from interlock.config.params import compose_workspace, composed_text, spell, write_composed
+from interlock.config.params import compose_workspace, composed_text, write_composed
+from interlock.config.params_file import spell
 from interlock.config.pipeline import require_rendered, write_declared, write_rendered
 from interlock.config.validate import validate as validated
 

@@ -5,12 +5,10 @@ from pathlib import Path
 
 from interlock.commands.screen import print_json, say, size
 from interlock.errors import InterlockError, UsageError
-from interlock.lanes.catalog import find_lane
-from interlock.provenance.canonical import sha256_json
 from interlock.provenance.workspace import interlock_home
 from interlock.registry.garbage import Garbage, Wanted, collect, find_garbage
-from interlock.stages.current import stage_key
-from interlock.stages.place import Place, load_record, read_composed
+from interlock.stages.current import prepared_name
+from interlock.stages.place import Place, load_record
 
 
 def gc(workspace: Path, *, dry_run: bool, keep_days: float, runs: bool, state: bool, as_json: bool) -> None:
@@ -56,13 +54,10 @@ def _plain(item: Garbage) -> dict[str, object]:
 
 def _prepared(workspace: Path, lane: str) -> str | None:
     """Name of the prepared data that `interlock run` would use for a lane as DVC has composed it; None: not known."""
-    place = Place.of_workspace(workspace, lane)
     try:
-        config = read_composed(place.params)
-        key = stage_key("prepare", place, find_lane(str(config.get("lane", {}).get("kind"))), config)
+        return prepared_name(Place.of_workspace(workspace, lane))
     except (InterlockError, OSError):
         return None
-    return sha256_json(vars(key))[:16]
 
 
 def _current(lanes: Path) -> list[str]:

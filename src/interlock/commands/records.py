@@ -15,6 +15,7 @@ from interlock.registry.derive import BY_HAND
 from interlock.registry.derive import rebuild as rebuilt
 from interlock.registry.filters import METRICS
 from interlock.registry.search import search_runs
+from interlock.registry.stages import shown_stage
 from interlock.reports.figures import figure
 from interlock.reports.verdicts import STYLES, verdict_markdown, verdict_table
 
@@ -61,7 +62,7 @@ def judge(workspace: Path, run: str, overrides: Sequence[str], *, as_json: bool)
     import sys
 
     from interlock.config.compose import compose_lane
-    from interlock.config.params import lane_overrides, read_params
+    from interlock.config.params_file import lane_overrides, read_params
     from interlock.config.validate import validate
     from interlock.registry.archive import read_card
     from interlock.runs.sync import keep_judgement
@@ -129,7 +130,7 @@ def list_runs(
         table.add_row(
             row.run_id,
             row.lane,
-            _styled(Verdict(row.verdict)) if row.verdict else "-",
+            (_styled(Verdict(row.verdict)) if row.verdict else "-") + (" [bold red]waived[/]" if row.waived else ""),
             *((row.action or "-",) if wide else ()),
             row.dataset or "-",
             "-" if row.seed is None else str(row.seed),
@@ -149,6 +150,8 @@ def show_run(workspace: Path, run: str, *, as_json: bool) -> None:
         return
     verdict = _styled(Verdict(view.run.verdict)) if view.run.verdict else "not judged"
     _print(f"run [bold]{view.run.run_id}[/bold]  {view.run.lane}  {verdict}  decision {view.run.action or '-'}")
+    if view.run.waived:
+        _print(f"[bold red]{_plain(view.run.waived)}[/]")
     facts = _table("fact", "value")
     if view.card:
         for name, value in (
@@ -159,6 +162,8 @@ def show_run(workspace: Path, run: str, *, as_json: bool) -> None:
             ("model", view.run.model_id or "not exported"),
         ):
             facts.add_row(name, value)
+        for told in view.card.observations.recovery:
+            facts.add_row("[bold yellow]recovered[/]", _plain(told))
     facts.add_row("folder", str(home / view.path))
     for stage, attempt, ended in _shown_attempts(view):
         facts.add_row(f"{stage} attempt", f"{attempt}: {ended}")
@@ -208,7 +213,8 @@ def list_models(workspace: Path, *, as_json: bool) -> None:
 
 
 def _stage(model: queries.ModelRow) -> str:
-    return f"{model.stage} [bold red]contested[/]" if model.contested_by else model.stage
+    stage = shown_stage(model.stage, model.share_percent)
+    return f"{stage} [bold red]contested[/]" if model.contested_by else stage
 
 
 def _promoted(model: queries.ModelRow) -> str:
@@ -236,10 +242,24 @@ def show_model(workspace: Path, model: str, *, as_json: bool) -> None:
         facts.add_row(name, value)
     if view.model.contested_by:
         facts.add_row("contested by", ", ".join(view.model.contested_by))
-    for change in view.history:
-        who = f"  ({change.changed_by or 'sync'} on {change.host}, home {change.writer})"
-        facts.add_row(_minute(change.at), f"{change.from_stage or 'new'} -> {change.to_stage}: {change.reason}{who}")
     _print(facts)
+    print_history(view)
+
+
+def print_history(view: queries.ModelView) -> None:
+    """Every stage that a model was in, oldest first."""
+    table = _table("when (UTC)", "from", "to", "by", "on", "approval", "why")
+    for change in view.history:
+        table.add_row(
+            _minute(change.at),
+            change.from_stage or "-",
+            shown_stage(change.to_stage, change.share_percent),
+            _plain(change.changed_by or "sync"),
+            change.host,
+            (change.approval or "-")[:12],
+            _plain(change.reason),
+        )
+    _print(table)
 
 
 def rebuild(workspace: Path, *, as_json: bool) -> None:
@@ -260,6 +280,13 @@ def _table(*columns: str) -> "Table":
         # Ids and digests are for copying: they keep their line, everything else may fold.
         table.add_column(name, overflow="fold", no_wrap=name in ("run", "lane", "verdict", "seed", "trained", "model"))
     return table
+
+
+def _plain(words: str) -> str:
+    """What a person typed, without being taken for markup."""
+    from rich.markup import escape
+
+    return escape(words)
 
 
 def _styled(verdict: Verdict) -> str:

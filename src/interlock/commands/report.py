@@ -7,7 +7,7 @@ from typing import Any
 
 import interlock
 from interlock.commands.screen import print_json, say
-from interlock.config.params import PARAMS, read_params
+from interlock.config.params_file import PARAMS, read_params
 from interlock.contracts.verdict import Verdict
 from interlock.errors import InterlockError, UsageError
 from interlock.provenance.files import write_atomic

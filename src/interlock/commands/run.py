@@ -15,13 +15,14 @@ from pathlib import Path
 from interlock.commands.screen import say
 from interlock.config.compose import Composition, compose_lane, first_values, hydra_settings
 from interlock.config.hydra_main import is_multirun, only_prints, overrides_of, run_main
+from interlock.config.inputs import as_planned, lanes_needed
 from interlock.config.params import composed_text
 from interlock.config.validate import validate
 from interlock.contracts.verdict import EXIT_CODES, Judgement
 from interlock.errors import ExitCode, InterlockError, StageError, UsageError
 from interlock.lanes.spec import Progress
 from interlock.provenance.workspace import interlock_home
-from interlock.runs.runner import run_lane, work_place
+from interlock.runs.runner import needed_folders, run_lane, work_place
 from interlock.runs.sync import sync_lane
 from interlock.stages.entry import explained, interrupt
 from interlock.stages.place import Place
@@ -86,17 +87,28 @@ class SingleJob:
 
 
 def prepared_place(workspace: Path, lane: str, composition: Composition) -> Place:
-    """The work folder of a composed configuration. Raises ConfigError."""
+    """The work folder of a composed configuration, and those of lanes that it needs. Raises ConfigError.
+
+    Those are taken as `params.yaml` composes them: the command line speaks of one lane.
+    """
     experiment = validate(composition, subject=f"lane {lane}")
-    return work_place(workspace, lane=lane, composed=composed_text(experiment))
+    needs = {
+        name: prepared_place(workspace, other, as_planned(workspace / "conf", other))
+        for name, other in lanes_needed(experiment.lane.inputs).items()
+    }
+    return work_place(workspace, lane=lane, composed=composed_text(experiment), needs=needs)
 
 
 def run_place(place: Place, *, progress: Progress) -> Judgement:
-    """Run the stages that are not current, archive the run, return its judgement. Raises the first stage's error."""
+    """Run the stages that are not current, archive the run, return its judgement. Raises the first stage's error.
+
+    Lanes that it needs are run before, and archived with it.
+    """
     run_lane(place, progress=progress)
-    synced = sync_lane(place.folder, workspace=place.workspace, home=interlock_home(place.workspace))
-    if synced.tracking:
-        progress.message(synced.tracking)
+    for folder in (*needed_folders(place), place.folder):
+        synced = sync_lane(folder, workspace=place.workspace, home=interlock_home(place.workspace))
+        if synced.tracking:
+            progress.message(synced.tracking)
     return Judgement.model_validate_json((place.folder / "judge" / "judgement.json").read_text())
 
 

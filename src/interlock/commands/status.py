@@ -1,7 +1,8 @@
 """`interlock status`: the verdict of every lane with the reason for each gate, and one exit code over all of them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from interlock.contracts.verdict import EXIT_CODES, Judgement, Verdict, worst
 from interlock.errors import ConfigError, ExitCode, Fault, InterlockError
 from interlock.provenance.environment import environment_digest
 from interlock.provenance.workspace import interlock_home
+from interlock.registry.waivers import shown_waiver, standing_waiver
+from interlock.runs.healing.shown import told_of
 from interlock.stages.current import why_not_current
 from interlock.stages.place import JUDGEMENT, Place, load_record
 
@@ -34,6 +37,10 @@ class LaneStatus:
     """What the decide stage chose."""
     exported: bool
     """Whether the model was shipped; if not, gates on the shipped file are blocked."""
+    recovered: tuple[str, ...] = ()
+    """Faults of the training and what was done about them; also of one that was not healed."""
+    waived: str = ""
+    """Who waived the inconclusive verdict and until when; the verdict and the exit code stay what they are."""
 
 
 def status(workspace: Path, *, as_json: bool) -> ExitCode:
@@ -41,6 +48,8 @@ def status(workspace: Path, *, as_json: bool) -> ExitCode:
     lanes = [lane_status(workspace, lane) for lane in _lanes(workspace)]
     if stale := stale_reason(workspace):
         lanes = [_blocked(item.lane, f"{stale}; run dvc repro") for item in lanes]
+    lanes = [replace(item, waived=_waived(workspace, item.judgement)) for item in lanes]
+    lanes = [replace(item, recovered=_recovered(workspace, item.lane)) for item in lanes]
     stages = {item.lane: _stages(workspace, item.lane) for item in lanes}
     if as_json:
         print_json([vars(item) | {"verdict": item.verdict.value, "stages": stages[item.lane]} for item in lanes])
@@ -81,6 +90,25 @@ def _stages(workspace: Path, lane: str) -> list[str]:
         return [f"stages are not known: {error}"]
 
 
+def _recovered(workspace: Path, lane: str) -> tuple[str, ...]:
+    """What training says of its faults, or the last faults of one that has not ended well."""
+    try:
+        return told_of(workspace, lane)
+    except InterlockError as error:
+        return (f"faults are not known: {error}",)
+
+
+def _waived(workspace: Path, judgement: Judgement | None) -> str:
+    """The waiver that stands for this judgement; a registry that cannot be read says nothing about it."""
+    if judgement is None or judgement.verdict is not Verdict.INCONCLUSIVE:
+        return ""
+    try:
+        found = standing_waiver(interlock_home(workspace), judgement.run_id, now=datetime.now(UTC))
+    except InterlockError as error:
+        return f"waivers are not known: {error}"
+    return shown_waiver(found) if found and found.judgement_id == judgement.judgement_id else ""
+
+
 def _blocked(lane: str, remark: str) -> LaneStatus:
     return LaneStatus(lane=lane, verdict=Verdict.BLOCKED, remark=remark, judgement=None, action=None, exported=False)
 
@@ -108,6 +136,10 @@ def _show(lanes: list[LaneStatus], stages: Mapping[str, list[str]]) -> None:
         style = STYLES[item.verdict]
         run = f"  run {item.judgement.run_id}" if item.judgement else ""
         console.print(f"[bold]{item.lane}[/bold]  [bold {style}]{item.verdict}[/]{run}", soft_wrap=True)
+        for told in item.recovered:
+            console.print(f"  recovery: {told}", style="yellow", markup=False, soft_wrap=True)
+        if item.waived:
+            console.print(f"  {item.waived}", style="bold red", markup=False, soft_wrap=True)
         if item.remark:
             console.print(f"  {item.remark}", style=style, soft_wrap=True)
         if item.judgement:
@@ -115,7 +147,8 @@ def _show(lanes: list[LaneStatus], stages: Mapping[str, list[str]]) -> None:
         if item.judgement and not item.exported:
             console.print("not exported, because gates before the export did not pass", style="dim")
         for line in stages[item.lane]:
-            console.print(line, markup=False, soft_wrap=True)
+            alarming = "WITHOUT APPROVAL" in line or "CONTESTED" in line
+            console.print(line, markup=False, soft_wrap=True, style="red" if alarming else None)
         if item.action:
             reasons = f"artifacts/lanes/{item.lane}/decide/decision.md"
             console.print(f"decision: [bold]{item.action}[/bold]  (reasons: {reasons})\n")

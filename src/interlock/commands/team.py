@@ -1,15 +1,13 @@
-"""Commands of people who share a folder: push, pull, promote; and the lines of `interlock status` about stages."""
+"""Commands of people who share a folder, push and pull; and the lines of `interlock status` about stages."""
 
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 from interlock.commands.screen import print_json, say, size
-from interlock.errors import ExitCode, UsageError
-from interlock.provenance.canonical import sha256_json
+from interlock.errors import ExitCode
 from interlock.provenance.workspace import interlock_home
-from interlock.registry.stages import Target
 
 if TYPE_CHECKING:
     from interlock.registry.holders import Holder
@@ -64,42 +62,6 @@ def pull(workspace: Path, remote: Path | None, *, as_json: bool) -> ExitCode:
     return ExitCode.ERROR if any(log.problem or log.refused for log in logs) else ExitCode.PASS
 
 
-def promote(workspace: Path, model: str, *, to: str, by: str, reason: str, as_json: bool) -> None:
-    """Promote a model whose newest judgement, under the gates of `conf/` and `params.yaml`, is a pass."""
-    from interlock.registry.archive import read_card
-    from interlock.registry.promotion import promote as promoted
-    from interlock.registry.queries import show_model
-
-    home = interlock_home(workspace)
-    if to not in get_args(Target):
-        raise UsageError("no such stage to promote to", key="--to", value=to, hint=" or ".join(get_args(Target)))
-    row = show_model(home, model).model
-    gates = _gates_sha256(workspace, read_card(home, row.run_id).lane)
-    target: Target = "production" if to == "production" else "staging"
-    name, event = promoted(home, row.id, to=target, by=by, reason=reason, gates_sha256=gates)
-    for moved in (name, *event.replaces):
-        if said := _shown_again(workspace, show_model(home, moved).model.run_id):
-            print(said, file=sys.stderr)
-    if as_json:
-        print_json({"model_id": name, **event.model_dump(mode="json")})
-        return
-    say(f"{name}: {event.before} -> {event.to}")
-    if event.replaces:
-        say(f"took the place of {', '.join(event.replaces)}")
-    say("others see it after interlock push")
-
-
-def _shown_again(workspace: Path, run_id: str) -> str:
-    """Tell the trackers that a model's stage has changed."""
-    from interlock.registry.queries import archived_run
-    from interlock.runs.tracked.results import track_again
-
-    home = interlock_home(workspace)
-    row = archived_run(home, run_id)
-    params = workspace / "params" / f"{row.lane}.yaml" if row else None
-    return track_again(home, run_id, params=params, workspace=workspace) if params else ""
-
-
 def stage_lines(home: Path, lanes: Iterable[str]) -> list[str]:
     """What `interlock status` says of the stages of these lanes; nothing where nobody has promoted."""
     from interlock.registry.holders import holders
@@ -109,23 +71,20 @@ def stage_lines(home: Path, lanes: Iterable[str]) -> list[str]:
 
 
 def _stage_line(holder: "Holder") -> str:
+    from interlock.registry.stages import LIVE, shown_stage
+
     when = holder.at[:16].replace("T", " ")
-    text = f"{holder.stage}: {holder.model_id}  by {holder.promoted_by} on {holder.host}, {when}"
+    stage = shown_stage(holder.stage, holder.share_percent)
+    text = f"{stage}: {holder.model_id}  by {holder.promoted_by} on {holder.host}, {when}"
+    if holder.stage in LIVE:
+        text += f"  approval {holder.approval[:12]}" if holder.approval else f"  {_without_approval(holder)}"
     if holder.contested_by:
         text += f"\n  CONTESTED by {', '.join(holder.contested_by)}: promote the right one again to settle it"
     return text
 
 
-def _gates_sha256(workspace: Path, lane: str) -> str:
-    """Digest of the lane's gates as they are configured now, as judgements carry it."""
-    from interlock.config.compose import compose_lane
-    from interlock.config.params import lane_overrides, read_params
-    from interlock.config.validate import validate
-
-    params = lane_overrides(read_params(workspace / "params.yaml"), lane)
-    experiment = validate(compose_lane(workspace / "conf", params), subject=f"lane {lane}")
-    gates: dict[str, Any] = experiment.lane.gates  # type: ignore[attr-defined]
-    return sha256_json(dict(gates))
+def _without_approval(holder: "Holder") -> str:
+    return f"put back in place of {holder.rolls_back}" if holder.rolls_back else "WITHOUT APPROVAL"
 
 
 def _say_refused(log: "PulledLog") -> None:

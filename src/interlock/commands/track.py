@@ -61,7 +61,7 @@ def sync(workspace: Path, run: str | None, overrides: Sequence[str], *, wait_s: 
 def _settings(workspace: Path, overrides: Sequence[str]) -> Tracking:
     """As composed now: where runs are shown is no part of them, so one lane's configuration speaks for all."""
     from interlock.config.compose import compose_lane
-    from interlock.config.params import lane_overrides, read_params
+    from interlock.config.params_file import lane_overrides, read_params
     from interlock.config.validate import validate
 
     for override in overrides:

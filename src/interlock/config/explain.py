@@ -6,7 +6,7 @@ from typing import Any
 
 from interlock.config.compose import Composition, compose_lane
 from interlock.config.known_keys import field_at, nearest_key
-from interlock.config.params import lane_overrides, read_params, spell
+from interlock.config.params_file import lane_overrides, read_params, spell
 from interlock.config.validate import experiment_model
 from interlock.errors import ConfigError, Fault
 from interlock.lanes.catalog import find_lane

@@ -22,6 +22,8 @@ from interlock.provenance.workspace import interlock_home
 _NAMED = re.compile(r"registry:(?P<name>[^@:\s]+)@(?P<stage>[^@:\s]+)")
 _STAGES = ("production", "staging")
 """Stages that one model of a lane holds. Nobody chose a candidate, and the newest one is soon the run itself."""
+REGISTRY_FORMS = "registry:LANE@production or registry:LANE@staging"
+"""How a stage of the registry is named, for messages."""
 
 
 def with_pins(composition: Composition) -> tuple[Composition, list[Fault]]:
@@ -55,29 +57,30 @@ def _stated(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 def _run_of(value: Any, key: str, composition: Composition) -> Any:
     """The run id that a value stands for; a value of any other form is left to the contract."""
     if isinstance(value, int | float) and not isinstance(value, bool):
-        raise _fault(key, "was read as a number; write run:ID for an id that looks like one", value, composition)
+        raise refusal(key, "was read as a number; write run:ID for an id that looks like one", value, composition)
     if isinstance(value, str) and value.startswith("registry:"):
-        return _holder(value, key, composition)
+        otherwise = "set it to null, or interlock registry promote one"
+        return holder(value, key, composition, forms=f"a run id, run:ID, {REGISTRY_FORMS}", otherwise=otherwise)
     return value.removeprefix("run:") if isinstance(value, str) else value
 
 
-def _holder(value: str, key: str, composition: Composition) -> str:
-    """The run whose model holds the stage that `registry:<lane or kind>@<stage>` names."""
+def holder(value: str, key: str, composition: Composition, *, forms: str, otherwise: str) -> str:
+    """The run whose model holds the stage that `registry:<lane or kind>@<stage>` names.
+
+    Raises ConfigError with one fault: `forms` is what could be written at `key`, `otherwise` the way out where no model
+    holds the stage.
+    """
     named = _NAMED.fullmatch(value)
     if named is None or named["stage"] not in _STAGES:
-        problem = "must be a run id, run:ID, registry:LANE@production or registry:LANE@staging"
-        raise _fault(key, problem, value, composition)
+        raise refusal(key, f"must be {forms}", value, composition)
     if composition.conf is None:
-        raise _fault(key, "cannot be looked up: it is not known which workspace composes it", value, composition)
+        raise refusal(key, "cannot be looked up: it is not known which workspace composes it", value, composition)
     found = _models(interlock_home(composition.conf.parent), named["name"], named["stage"])
     if not found:
-        problem = (
-            f"no model of {named['name']} is in {named['stage']}; set it to null, or interlock registry promote one"
-        )
-        raise _fault(key, problem, value, composition)
+        raise refusal(key, f"no model of {named['name']} is in {named['stage']}; {otherwise}", value, composition)
     if len(found) > 1:
         problem = f"more than one lane has a model in {named['stage']}; name the lane"
-        raise _fault(
+        raise refusal(
             key, problem, value, composition, allowed=tuple(f"registry:{lane}@{named['stage']}" for lane in found)
         )
     return next(iter(found.values()))
@@ -98,9 +101,10 @@ def _models(home: Path, name: str, stage: str) -> dict[str, str]:
     return {lane: model.run_id for lane, model in held.items() if model.model_type == name}
 
 
-def _fault(
-    key: str, problem: str, value: Any, composition: Composition, *, allowed: tuple[str, ...] = ()
+def refusal(
+    key: str, problem: str, value: Any, composition: Composition, *, allowed: tuple[str, ...] = (), near: str = ""
 ) -> ConfigError:
+    """One fault of a composed key, with the file or override that set it."""
     return ConfigError(
-        [Fault(key=key, problem=problem, value=value, source=composition.source_of(key), allowed=allowed)]
+        [Fault(key=key, problem=problem, value=value, source=composition.source_of(key), allowed=allowed, nearest=near)]
     )

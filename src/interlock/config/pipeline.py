@@ -16,6 +16,7 @@ from interlock.config.freshness import STAMP
 from interlock.config.params import COMPOSED
 from interlock.config.plugins import conf_files
 from interlock.contracts.experiment import Experiment
+from interlock.contracts.input import taken_apart
 from interlock.contracts.stage import STAGE_INPUTS, STAGE_PARAMS, STAGES, StageName
 from interlock.errors import ConfigError, Fault
 from interlock.lanes.catalog import find_lane
@@ -25,6 +26,8 @@ from interlock.provenance.environment import LOCK_FILE
 from interlock.provenance.files import write_atomic, write_json
 from interlock.stages.code import dependency_name, stage_code
 from interlock.stages.declared import DECLARED, stage_digests
+from interlock.stages.inputs import TAKING
+from interlock.stages.place import OUTPUTS, VERDICT
 
 DVC_FILE = "dvc.yaml"
 _CODE = ("pipelines", "src/interlock")
@@ -113,9 +116,10 @@ def _plug_ins(workspace: Path, specs: Iterable[LaneSpec]) -> list[str]:
 
 def _lane_stage(workspace: Path, lane: str, stage: StageName, spec: LaneSpec, experiment: Experiment) -> dict[str, Any]:
     handed = [f"artifacts/lanes/{lane}/{name}/outputs.json" for name in STAGE_INPUTS[stage]]
+    handed += _of_other_lanes(stage, experiment)
     sources = _sources(workspace, spec, experiment) if stage == "prepare" else []
     if stage in _KEY_BY_KEY:
-        keys = [{f"{COMPOSED}/{lane}.yaml": list(STAGE_PARAMS[stage])}, {DECLARED: [f"{lane}.{stage}.code"]}]
+        keys = [{f"{COMPOSED}/{lane}.yaml": list(STAGE_PARAMS[stage])}, {DECLARED: _declared(lane, stage, experiment)}]
     else:
         keys = [{DECLARED: [f"{lane}.{stage}"]}]
     return {
@@ -124,6 +128,24 @@ def _lane_stage(workspace: Path, lane: str, stage: StageName, spec: LaneSpec, ex
         "params": keys,
         "outs": [f"artifacts/lanes/{lane}/{stage}"],
     }
+
+
+def _declared(lane: str, stage: StageName, experiment: Experiment) -> list[str]:
+    """Its code; of prepare also the verdicts of archived runs that it is made from."""
+    has_archived = any(taken_apart(reference).run_id for reference in experiment.lane.inputs.values())
+    verdicts = [f"{lane}.{stage}.verdicts"] if stage == "prepare" and has_archived else []
+    return [f"{lane}.{stage}.code", *verdicts]
+
+
+def _of_other_lanes(stage: StageName, experiment: Experiment) -> list[str]:
+    """What the stage reads of lanes that this one is made from.
+
+    Prepare runs first and refuses for all of them, so it alone depends on the verdict: one that changes trains nothing.
+    """
+    named = [taken_apart(reference).lane for reference in experiment.lane.inputs.values()]
+    folders = [f"artifacts/lanes/{name}" for name in sorted({name for name in named if name}) if stage in TAKING]
+    verdicts = [f"{folder}/judge/{VERDICT}" for folder in folders if stage == "prepare"]
+    return [*(f"{folder}/train/{OUTPUTS}" for folder in folders), *verdicts]
 
 
 def _sources(workspace: Path, spec: LaneSpec, experiment: Experiment) -> list[str]:

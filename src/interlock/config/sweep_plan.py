@@ -18,8 +18,10 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
 from interlock.config.compose import compose_each, first_values, hydra_settings, parse, parse_all
+from interlock.config.inputs import as_planned, lanes_needed
 from interlock.config.params import composed_text
 from interlock.config.validate import validate
+from interlock.contracts.experiment import Experiment
 from interlock.errors import ConfigError, Fault, UsageError
 from interlock.runs.sweeps.jobs import ComposedJob
 
@@ -97,6 +99,7 @@ def compose_jobs(
             if isinstance(found, ConfigError):
                 raise found
             experiment = validate(found, subject=f"job {number}")
+            needs = _needs(conf, experiment)
         except ConfigError as error:
             for fault in error.faults:
                 faults.setdefault(str(fault), (fault, []))[1].append(number)
@@ -107,6 +110,7 @@ def compose_jobs(
                 lane=str(found.lane),
                 text=composed_text(experiment),
                 experiment=experiment,
+                needs=needs,
             )
         )
     if faults:
@@ -114,6 +118,16 @@ def compose_jobs(
         subject = f"sweep of {len(jobs)} jobs" if name_jobs else "what the sweep may try"
         raise ConfigError(listed, subject=subject, hint="correct it; nothing has run yet")
     return composed
+
+
+def _needs(conf: Path, experiment: Experiment) -> tuple[ComposedJob, ...]:
+    """Lanes that a job is made from, as `params.yaml` composes them. Raises ConfigError where one is refused."""
+    found = []
+    for lane in dict.fromkeys(lanes_needed(experiment.lane.inputs).values()):
+        other = validate(as_planned(conf, lane), subject=f"lane {lane}")
+        text, needs = composed_text(other), _needs(conf, other)
+        found.append(ComposedJob(overrides=(), lane=lane, text=text, experiment=other, needs=needs))
+    return tuple(found)
 
 
 def search_space(settings: SweepSettings) -> tuple[list[str], dict[str, Override]]:

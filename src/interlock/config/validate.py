@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError, create_model
 
 from interlock.config.compose import Composition, nearest
+from interlock.config.inputs import with_inputs
 from interlock.config.known_keys import kind_at, known_keys, names_at, nearest_key
 from interlock.config.pins import with_pins
 from interlock.contracts.experiment import Experiment
@@ -31,7 +32,8 @@ def validate(composition: Composition, *, subject: str) -> Experiment:
     spec = _lane_spec(composition, subject)
     model = experiment_model(spec)
     composition, unpinned = with_pins(composition)
-    faults = [*_missing(composition), *unpinned, *_cross_faults(composition, spec)]
+    composition, wrong_inputs = with_inputs(composition, spec)
+    faults = [*_missing(composition), *unpinned, *wrong_inputs, *_cross_faults(composition, spec)]
     try:
         # From JSON text: strict mode then takes lists for tuples, and NaN is seen as what it is.
         experiment = model.model_validate_json(_as_json(composition.values, subject))
@@ -220,16 +222,6 @@ def _cross_faults(composition: Composition, spec: LaneSpec) -> Iterator[Fault]:
                 problem="does not name a number of this configuration",
                 value=key,
                 source=composition.source_of(_SPACE),
-            )
-    inputs = lane.get("inputs")
-    for name in inputs if isinstance(inputs, dict) else ():
-        if name not in spec.inputs:
-            yield Fault(
-                key=f"lane.inputs.{name}",
-                problem="the lane has no such input",
-                value=name,
-                allowed=spec.inputs,
-                source=composition.source_of(f"lane.inputs.{name}"),
             )
 
 

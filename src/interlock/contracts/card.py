@@ -48,6 +48,10 @@ class CardObservations(Contract):
     """Measured values that differ between executions, such as latencies."""
     artifacts: dict[str, Artifact] = Field(default_factory=dict)
     """Files whose bytes may differ between executions."""
+    unpassed_inputs: dict[str, str] = Field(default_factory=dict)
+    """Verdicts of inputs that were allowed although they were no pass, by input name, as they were then."""
+    recovery: tuple[str, ...] = ()
+    """Every fault on the way to this run and what was done about it, in sentences; `recovery.json` says it in full."""
     spend: Spend
     """Cost."""
 
@@ -100,9 +104,9 @@ class RunCard(Contract):
     lock_sha256: Sha256
     """Digest of the locked dependencies."""
     inputs: dict[str, str] = Field(default_factory=dict)
-    """Other runs it was made from, by input name."""
+    """Other runs it was made from, by input name: `run:<id>@sha256:<digest of what was used of it>`."""
     parent_run: str | None = None
-    """Run whose decision led to this one; lineage only."""
+    """Run whose decision, or whose fault, led to this one; lineage only."""
     reproducibility: Literal["bit_exact", "seeded"]
     """`bit_exact`: equal bits within the machine class named in the observations. `seeded`: the same random choices,
     but operations that are not deterministic."""

@@ -12,6 +12,7 @@ from interlock.contracts.agent import Agent
 from interlock.contracts.base import Contract
 from interlock.contracts.hardware import Hardware
 from interlock.contracts.lane import LaneBody, Seed
+from interlock.contracts.recovery import RecoverySettings
 from interlock.contracts.tracking import Tracking
 
 
@@ -95,5 +96,7 @@ class Experiment(Contract):
     """Where curves and results go besides the run's own files."""
     budget: Budget
     """Ceilings."""
+    recovery: RecoverySettings
+    """Bounds inside which a training that fails is healed."""
     control: Control
     """Heartbeats, quotas, production services, control API."""

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from interlock.contracts.base import Contract
 from interlock.contracts.gate import Gate, families, mixed_family
+from interlock.contracts.input import InputReference
 
 BODY_KEYS = ("kind", "data", "model", "optimizer", "trainer", "inputs")
 """Keys of `lane.*` that enter the run id."""
@@ -20,8 +21,9 @@ class LaneBody(Contract):
 
     kind: str
     """Name of the lane, e.g. `query_tower`."""
-    inputs: dict[str, str] = {}
-    """Other lanes or runs that this one needs: `lane:<name>`, `run:<id>` or `registry:<name>@<stage>`."""
+    inputs: dict[str, InputReference] = {}
+    """Other lanes or runs that this one needs: `lane:<name>`, `run:<id>` or `registry:<name>@<stage>`; once composed
+    the last two read `run:<id>@sha256:<digest of what is used of it>`."""
 
 
 class Range(Contract):
@@ -52,6 +54,8 @@ class LanePolicy(Contract):
     """Gates by name; an empty mapping is refused because nothing would ever be proven."""
     search_space: dict[str, Range] = {}
     """Configuration keys that a decision may change, with their bounds."""
+    allow_unpassed: dict[str, bool] = {}
+    """Inputs that may be used although their verdict is no pass, `true` by name; the run card and the report say so."""
 
     @model_validator(mode="after")
     def _has_a_blocking_gate(self) -> "LanePolicy":

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, JsonValue
 
 from interlock.contracts.base import Contract
+from interlock.contracts.input import InputUse
 from interlock.contracts.measurement import Sha256
 
 StageName = Literal["prepare", "train", "evaluate", "export", "judge", "decide"]
@@ -22,7 +23,7 @@ STAGE_INPUTS: dict[StageName, tuple[StageName, ...]] = {
 _BODY = ("lane.kind", "lane.data", "lane.model", "lane.optimizer", "lane.trainer", "lane.inputs", "seed", "hardware")
 
 STAGE_PARAMS: dict[StageName, tuple[str, ...]] = {
-    "prepare": ("lane.kind", "lane.data"),
+    "prepare": ("lane.kind", "lane.data", "lane.inputs", "lane.allow_unpassed"),
     "train": _BODY,
     "evaluate": _BODY,
     "export": (*_BODY, "lane.gates"),
@@ -67,6 +68,10 @@ class StageRecord(Contract):
     """Digest of the configuration that this stage read."""
     params: dict[str, JsonValue] = {}
     """That configuration itself, so that the archive does not depend on files that are composed again."""
+    asked_params_sha256: Sha256 | None = None
+    """Digest of the composed configuration, where a healed training used another one; None where they are the same."""
+    warm_start_sha256: Sha256 | None = None
+    """Digest of the weights that training began with, part of the run's identity; None where it began afresh."""
     code_sha256: Sha256
     """Digest of the stage's import closure."""
     lock_sha256: Sha256
@@ -76,6 +81,8 @@ class StageRecord(Contract):
     pinned to; None where there are none."""
     inputs: dict[str, Sha256]
     """Digest of the `outputs.json` of each upstream stage."""
+    lane_inputs: dict[str, InputUse] = {}
+    """Other runs that the stage read, by the name of the input."""
     artifacts: dict[str, Artifact]
     """Every reproducible file of the folder by relative path."""
     volatile: tuple[str, ...] = ()

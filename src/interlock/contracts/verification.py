@@ -15,6 +15,7 @@ Section = Literal[
     "files",
     "stages",
     "data",
+    "inputs",
     "code",
     "measurements",
     "judgements",

@@ -92,6 +92,10 @@ class StageJob:
     """Where to report."""
     lane_inputs: Mapping[str, LaneInput] = field(default_factory=dict)
     """Other runs that this one is made from, by the name of the input; given to prepare, train and evaluate."""
+    warm_start: Path | None = None
+    """Safetensors of the network that training begins with, after a fault; None to begin afresh."""
+    halt: Callable[[], BaseException | None] = lambda: None
+    """Asked at step boundaries: what to raise once a state is saved, or None to go on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +127,18 @@ class Plot:
 
 
 @dataclass(frozen=True, kw_only=True)
+class InputSpec:
+    """Another run that lanes of a kind are made from."""
+
+    name: str
+    """Name under `lane.inputs`, e.g. `first_stage`."""
+    kinds: tuple[str, ...]
+    """Kinds of lanes that it may come from."""
+    required: bool = True
+    """Whether the lane cannot be without it."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class LaneSpec:
     """A kind of lane."""
 
@@ -139,8 +155,8 @@ class LaneSpec:
     """Python package whose files are this lane's code."""
     measurements: tuple[str, ...] = ()
     """Names that the lane measures; gates that name another one are refused. Empty: not checked."""
-    inputs: tuple[str, ...] = ()
-    """Names of the inputs that `lane.inputs` may set."""
+    inputs: tuple[InputSpec, ...] = ()
+    """Other runs that a lane of this kind needs or may use."""
     sources: str | None = None
     """Dotted name of `function(body, workspace) -> list[Path]`: data outside the project that DVC has to watch."""
     conf: str | None = None

@@ -39,7 +39,12 @@ _START, _END, _ALIVE = ".start.json", ".end.json", ".alive"
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _ERROR_MAX_CHARS = 2000
 _CLOCK_TOLERANCE_S = 1.0
-_LABELS = {"sweep": "INTERLOCK_SWEEP", "dvc_experiment": "DVC_EXP_NAME", "purpose": "INTERLOCK_PURPOSE"}
+_LABELS = {
+    "sweep": "INTERLOCK_SWEEP",
+    "dvc_experiment": "DVC_EXP_NAME",
+    "purpose": "INTERLOCK_PURPOSE",
+    "job": "INTERLOCK_JOB",
+}
 _WAIT_STEP_S = 0.05
 
 
@@ -243,13 +248,21 @@ def _safe(name: str, key: str) -> str:
     return name
 
 
-def _close_vanished(folder: Path, *, found_by: str) -> None:
+def close_vanished(home: Path, *, lane: str, stage: StageName, found_by: str, error: str = "") -> None:
+    """Write the terminal record of attempts whose process is gone, with who found them gone and why they went.
+
+    Starting an attempt does so too.
+    """
+    _close_vanished(_attempts_folder(home, lane, stage), found_by=found_by, error=redact_text(error))
+
+
+def _close_vanished(folder: Path, *, found_by: str, error: str = "") -> None:
     for path in folder.glob(f"*{_START}"):
         name = path.name.removesuffix(_START)
         end, alive = folder / (name + _END), folder / (name + _ALIVE)
         if end.exists() or not _has_vanished(_read(path).start, alive):
             continue
-        write_json(end, AttemptEnd(attempt=name, exit="killed", ended_at=_now(), found_by=found_by))
+        write_json(end, AttemptEnd(attempt=name, exit="killed", ended_at=_now(), error=error, found_by=found_by))
         alive.unlink(missing_ok=True)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from interlock.contracts.hardware import Hardware
 from interlock.contracts.lane import BODY_KEYS
+from interlock.contracts.stage import StageRecord
 from interlock.errors import ProvenanceError
 from interlock.provenance.canonical import plain, sha256_json
 
@@ -56,6 +57,32 @@ def run_id(
         "inputs": {name: _sha256(f"inputs.{name}", text) for name, text in input_digests.items()},
     }
     return sha256_json(identity)[:16]
+
+
+WARM_START = "recovery.warm_start"
+"""Name of the weights that a healed training began with, among the inputs of its id."""
+
+
+def input_digests(train: StageRecord) -> dict[str, str]:
+    """What a training record says of the inputs that its run's id is made of."""
+    digests = {name: use.sha256 for name, use in train.lane_inputs.items()}
+    return digests | ({WARM_START: train.warm_start_sha256} if train.warm_start_sha256 else {})
+
+
+def input_sha256(prepare: StageRecord, train: StageRecord) -> str:
+    """Digest of all that another run may use of this one: its id, configuration, facts and reproducible trained files.
+
+    Follows from the two records alone, so that it can be told without reading a file; who uses the files compares them
+    with the record.
+    """
+    used = {
+        "scheme": "interlock-input-1",
+        "run_id": train.run_id,
+        "lane": train.params.get("lane"),
+        "facts": [prepare.facts, train.facts],
+        "files": {name: artifact.sha256 for name, artifact in train.artifacts.items()},
+    }
+    return sha256_json(used)
 
 
 def _sha256(name: str, text: str) -> str:

@@ -37,11 +37,20 @@ from interlock.registry.derive import (
     run_proposals,
     statements,
 )
-from interlock.registry.events import Line, Proposal, append_new, events_path, logs, others_folder, read_log
+from interlock.registry.events import (
+    Line,
+    Proposal,
+    append_new,
+    events_path,
+    logs,
+    others_folder,
+    read_log,
+    union,
+)
 from interlock.registry.kept import COMPLETE_BY, SUPERSEDED, kept_digests, kept_proposals
 from interlock.registry.layout import CARD, run_folder, safe_name
 from interlock.registry.remote import Remote
-from interlock.registry.stages import Promoted
+from interlock.registry.stages import LIVE, Promoted, Withdrawn
 from interlock.registry.taken import Taken, read_taken, write_taken
 from interlock.registry.verify import verify_home
 
@@ -262,25 +271,48 @@ def _check_models(lines: Iterable[Line], card: RunCard, card_sha256: str) -> Non
 
 
 def _check_promotions(lines: Iterable[Line], home: Path, run_id: str, *, names: Iterable[str] | None = None) -> None:
-    """Raise RegistryError unless each promotion is of the model that is archived, and rests on a pass.
+    """Raise RegistryError unless each move is of the model that is archived, and each promotion was allowed.
 
     With `names`, the names that the model has in the other home, whose judgements are not here.
     """
-    for line in lines:
-        if line.event.kind != "promoted":
+    about = list(lines)
+    for line in about:
+        if line.event.kind not in ("promoted", "withdrawn"):
             continue
-        try:
-            promoted = Promoted.model_validate_json(canonical_json(line.event.body))
-        except ValidationError as error:
-            raise RegistryError(f"not a promotion: {error.errors()[0]['msg']}", key=f"line {line.seq}") from error
+        moved = _moved(line)
         models = {
             item.subject: item.body["sha256"] for item in run_proposals(home, run_id) if item.kind == "model_registered"
         }
-        is_model = promoted.sha256 in models.values() and line.event.subject in (models if names is None else names)
+        is_model = moved.sha256 in models.values() and line.event.subject in (models if names is None else names)
         if not is_model:
             raise RegistryError("another model was promoted than the archived one", key=line.event.subject)
-        if names is None and promoted.judgement_id not in _passes(home, run_id):
-            raise RegistryError("was promoted without a passing judgement", key=line.event.subject)
+        if isinstance(moved, Promoted):
+            _check_allowed(line, moved, about, home=home, has_judgements=names is None)
+
+
+def _moved(line: Line) -> Promoted | Withdrawn:
+    contract: type[Promoted] | type[Withdrawn] = Promoted if line.event.kind == "promoted" else Withdrawn
+    try:
+        return contract.model_validate_json(canonical_json(line.event.body))
+    except ValidationError as error:
+        raise RegistryError(f"not a promotion: {error.errors()[0]['msg']}", key=f"line {line.seq}") from error
+
+
+def _check_allowed(line: Line, promoted: Promoted, about: list[Line], *, home: Path, has_judgements: bool) -> None:
+    """A pass, or into shadow a waiver; and an approval of these bytes where the writer's version knew of approvals."""
+    waived = {item.event.body["judgement_id"] for item in about if item.event.key == promoted.waiver}
+    is_waived = promoted.to == "shadow" and promoted.judgement_id in waived
+    if has_judgements and not is_waived and promoted.judgement_id not in _passes(home, promoted.run_id):
+        raise RegistryError("was promoted without a passing judgement", key=line.event.subject)
+    if promoted.to not in LIVE or promoted.rolls_back or "approval" not in line.event.body:
+        return
+    granted = {
+        item.event.key
+        for item in union(home)
+        if item.event.kind == "approval_granted" and item.event.subject == promoted.sha256
+    }
+    if promoted.approval not in granted:
+        raise RegistryError("was promoted without an approval of this model", key=line.event.subject)
 
 
 def _passes(home: Path, run_id: str) -> set[str]:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from interlock.contracts.card import CardObservations, CardStage, RunCard, Spend
-from interlock.contracts.stage import Artifact
+from interlock.contracts.input import PASSED, pinned
+from interlock.contracts.stage import Artifact, Observations
 from interlock.errors import StageError
 from interlock.provenance.canonical import sha256_json
 from interlock.provenance.dotted import lookup
@@ -49,7 +50,7 @@ def make_card(
         config_sha256=train.record.params_sha256,
         code_sha256=train.record.code_sha256,
         lock_sha256=train.record.lock_sha256,
-        inputs=config["lane"].get("inputs", {}),
+        inputs={name: pinned(use.run_id, use.sha256) for name, use in train.record.lane_inputs.items()},
         parent_run=_parent(train),
         reproducibility="bit_exact" if config["hardware"].get("deterministic") else "seeded",
         export=export.record.status,
@@ -103,6 +104,11 @@ def _parent(train: StageFiles) -> str | None:
     return parent if isinstance(parent, str) else None
 
 
+def _recovery(train: Observations) -> tuple[str, ...]:
+    told = train.facts.get("recovery")
+    return tuple(str(item) for item in told) if isinstance(told, list) else ()
+
+
 def _results(folder: Path, placed: Mapping[str, Placed], *, volatile: bool) -> dict[str, Any]:
     """Values of evaluate's and export's metrics files; an earlier stage's value of the same name stays."""
     results: dict[str, Any] = {}
@@ -125,5 +131,11 @@ def _observations(folder: Path, run: FinishedRun, placed: Mapping[str, Placed]) 
         machine_class=seen["train"].environment.get("machine_class", ""),
         results=_results(folder, placed, volatile=True),
         artifacts={name: item.artifact for name, item in placed.items() if item.volatile},
+        unpassed_inputs={
+            name: use.verdict
+            for name, use in run.stages["prepare"].record.lane_inputs.items()
+            if use.verdict is not None and use.verdict != PASSED
+        },
+        recovery=_recovery(seen["train"]),
         spend=Spend(compute_hours=round(duration_s / 3600, 6)),
     )

@@ -27,14 +27,32 @@ from interlock.provenance.chain import ChainWriter, read_chain
 from interlock.provenance.environment import host_name
 from interlock.registry.taken import read_taken
 
-Kind = Literal["run_archived", "model_registered", "judged", "decided", "files_kept", "promoted", "removed"]
+Kind = Literal[
+    "run_archived",
+    "model_registered",
+    "judged",
+    "decided",
+    "files_kept",
+    "promoted",
+    "withdrawn",
+    "removed",
+    "waived",
+    "approval_requested",
+    "approval_granted",
+    "approval_denied",
+]
 """`files_kept`: digests of the files beside the model, which the card does not list. `promoted`: a model entered a
-stage. `removed`: this home gave up its own copy of a run."""
+stage, `withdrawn`: it left one backwards. `removed`: this home gave up its own copy of a run. `waived`: a person goes
+on after an inconclusive verdict. `approval_...`: what a person was asked and said of a run or an artifact."""
 WRITER_PATTERN = r"^[0-9a-f]{16}$"
 
 _REPEATABLE = frozenset({"judged", "decided"})
 """Kinds whose last event is the present state: going back to an earlier judgement is news again."""
-_ALWAYS = frozenset({"promoted", "removed"})
+OF_PEOPLE = frozenset({"approval_requested", "approval_granted", "approval_denied"})
+"""Kinds that rest on no files: an approval may come before the run that it is about."""
+OF_MODELS = frozenset({"model_registered", "promoted", "withdrawn"})
+"""Kinds whose subject is a model."""
+_ALWAYS = frozenset({"promoted", "withdrawn", "removed", "waived"}) | OF_PEOPLE
 """Kinds whose every event is news: whoever proposes one has looked at the present state."""
 
 
@@ -71,8 +89,10 @@ class Event(Contract):
 
     @property
     def run_id(self) -> str:
-        """The run that this is about, also where the subject is a model."""
-        return str(self.body["run_id"]) if self.kind in ("model_registered", "promoted") else self.subject
+        """The run whose files this rests on, also where the subject is a model; empty for what rests on none."""
+        if self.kind in OF_PEOPLE:
+            return ""
+        return str(self.body["run_id"]) if self.kind in OF_MODELS else self.subject
 
 
 class Line(NamedTuple):
@@ -302,20 +322,19 @@ def _believed(home: Path, found: list[tuple[Line, ...]]) -> list[tuple[Line, ...
 
 
 def verified(home: Path, path: Path, log: tuple[Line, ...]) -> tuple[Line, ...]:
-    """What a log says of runs whose files were verified here; all of it where the log is this home's own."""
+    """What a log says of runs whose files were verified here, and of no files; all of it where it is this home's."""
     if path.parent != others_folder(home):
         return log
     runs = read_taken(path).runs
-    return tuple(line for line in log if line.seq <= runs.get(line.event.run_id, 0))
+    return tuple(line for line in log if line.event.kind in OF_PEOPLE or line.seq <= runs.get(line.event.run_id, 0))
 
 
 def _of_twins(home: Path, path: Path, log: tuple[Line, ...]) -> tuple[Line, ...]:
-    """What a log says of models that were made here too, with the same bytes: their names and promotions."""
+    """What a log says of models that were made here too, with the same bytes: their names and stages."""
     if path.parent != others_folder(home):
         return ()
     twins = read_taken(path).twins
-    kinds = ("model_registered", "promoted")
-    return tuple(line for line in log if line.event.kind in kinds and line.seq <= twins.get(line.event.run_id, 0))
+    return tuple(line for line in log if line.event.kind in OF_MODELS and line.seq <= twins.get(line.event.run_id, 0))
 
 
 def _read_named(home: Path, path: Path) -> tuple[Line, ...]:

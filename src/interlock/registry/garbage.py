@@ -1,6 +1,7 @@
 """`interlock gc`: what a home keeps that nothing needs, and how it is taken away.
 
-    work/<lane>-<digest>/       a configuration of `interlock run`, once all that it gave is archived, or long untouched
+    work/<lane>-<digest>/       a configuration of `interlock run`, once all it gave is archived, or long untouched;
+                                not while one that has not finished is made from it
     work/prepared/<digest>/     prepared data that no configuration uses any more
     state/runs/<run_id>/        resume states of runs that were archived with all stages (`state`: of others, too)
     quarantine/ incoming/ trash/ and unfinished writes, which a killed process left behind
@@ -15,12 +16,13 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from interlock.contracts.input import run_named
 from interlock.contracts.stage import STAGES
 from interlock.errors import BusyError, InterlockError
 from interlock.provenance.attempts import run_lock
@@ -127,16 +129,32 @@ def _remove(home: Path, item: Garbage) -> None:
 
 
 def _work(home: Path, wanted: Wanted) -> Iterator[Garbage]:
-    for folder in sorted((home / "work").glob("*")):
-        if folder.name == "prepared" or not folder.is_dir():
-            continue
-        if _is_archived(home, folder):
-            why = "finished, and everything that it gave is archived"
-        elif _age_days(folder, wanted) > wanted.keep_days:
-            why = f"not finished, and not touched for {_age_days(folder, wanted):.0f} days"
-        else:
-            continue
-        yield _item(home, folder, kind="work", why=why, locks=(f"run-{folder.name}",))
+    folders = [path for path in sorted((home / "work").glob("*")) if path.name != "prepared" and path.is_dir()]
+    reasons = {folder: why for folder in folders if (why := _why_not_needed(home, folder, wanted))}
+    needed = _inputs_of(folder for folder in folders if folder not in reasons)
+    for folder, why in reasons.items():
+        if folder.resolve() not in needed:
+            yield _item(home, folder, kind="work", why=why, locks=(f"run-{folder.name}",))
+
+
+def _why_not_needed(home: Path, folder: Path, wanted: Wanted) -> str:
+    """Why a configuration has nothing left to do or to give; empty when it has."""
+    if _is_archived(home, folder):
+        return "finished, and everything that it gave is archived"
+    if (age_days := _age_days(folder, wanted)) > wanted.keep_days:
+        return f"not finished, and not touched for {age_days:.0f} days"
+    return ""
+
+
+def _inputs_of(folders: Iterable[Path]) -> set[Path]:
+    """Folders of the lanes that these configurations are made from, and those that these were made from."""
+    found: set[Path] = set()
+    waiting = list(folders)
+    while waiting:
+        linked = {link.resolve() for link in waiting.pop().glob("inputs/*")} - found
+        found |= linked
+        waiting += linked
+    return found
 
 
 def _prepared(home: Path, wanted: Wanted, *, gone: set[str]) -> Iterator[Garbage]:
@@ -229,7 +247,7 @@ def _referred(home: Path, lines: tuple[Line, ...]) -> set[str]:
         except InterlockError:
             named |= _strings(path) - {path.parent.parent.name}
             continue
-        named |= {card.parent_run or "", *(text.rpartition(":")[2] for text in card.inputs.values())}
+        named |= {card.parent_run or "", *(run_named(reference) for reference in card.inputs.values())}
     return named
 
 

@@ -13,7 +13,7 @@ class Holder(Contract):
     lane: str
     """Lane whose stage it is."""
     stage: str
-    """`staging` or `production`."""
+    """`shadow`, `staging`, `canary` or `production`."""
     model_id: str
     """The model."""
     sha256: str
@@ -28,6 +28,12 @@ class Holder(Contract):
     """On which machine."""
     writer: str
     """In which home."""
+    share_percent: float | None = None
+    """Share of live requests that it answers; None unless it is a canary."""
+    approval: str | None = None
+    """The approval that allowed it; None where none was asked for."""
+    rolls_back: str = ""
+    """The model in whose place this one was put back; empty for a promotion."""
     contested_by: tuple[str, ...] = ()
     """Other models that were promoted to this stage by people who did not know of this promotion."""
 

@@ -20,11 +20,11 @@ from interlock.provenance.canonical import canonical_json
 from interlock.provenance.chain import GENESIS
 from interlock.registry.events import Line, logs, union
 from interlock.registry.migrations import MIGRATIONS
-from interlock.registry.stages import fold_promotion
+from interlock.registry.stages import fold_promotion, fold_withdrawal
 from interlock.registry.taken import taken_path
 
 BUSY_TIMEOUT_S = 30.0
-_TABLES = ("models", "stage_history", "holders", "runs", "decisions", "folded")
+_TABLES = ("models", "stage_history", "holders", "said", "runs", "decisions", "folded")
 _LOG_TABLE = "verified"
 """About the logs' files, not about their events: another copy of the same logs is folded to the same `_TABLES`."""
 
@@ -136,9 +136,9 @@ def _model_registered(database: sqlite3.Connection, line: Line, number: int) -> 
     plain = [body[key] for key in ("model_type", "dataset", "git_commit", "run_id", "seed")]
     documents = [canonical_json(body[key]) for key in ("hyperparameters", "metrics")]
     made = database.execute(
-        f"INSERT OR IGNORE INTO models VALUES (?{', ?' * 12})",
+        f"INSERT OR IGNORE INTO models VALUES (?{', ?' * 13})",
         [event.subject, *plain, *documents, body["path"], body["created_at"], body["sha256"], (verdict or [None])[0],
-         "candidate"],
+         "candidate", None],
     )  # fmt: skip
     database.execute("UPDATE runs SET model_id = ? WHERE run_id = ?", (event.subject, body["run_id"]))
     if made.rowcount:  # two homes that made the same run register the same model
@@ -167,12 +167,31 @@ def _decided(database: sqlite3.Connection, line: Line, number: int) -> None:
     )
 
 
+def _promoted(database: sqlite3.Connection, line: Line, number: int) -> None:
+    fold_promotion(database, line, number)
+    if line.event.body.get("approval"):
+        _said(database, line, number)
+
+
+def _said(database: sqlite3.Connection, line: Line, number: int) -> None:
+    """Keep it as it was said; what it amounts to follows from everything that was said, and from the time."""
+    event = line.event
+    seen = canonical_json({writer: head.seq for writer, head in event.seen.items()})
+    told = (event.key, event.at, event.host, line.writer, line.seq, seen, canonical_json(event.body))
+    database.execute(f"INSERT INTO said VALUES (?{', ?' * 9})", (number, event.kind, event.subject, *told))
+
+
 _FOLD: dict[str, Callable[[sqlite3.Connection, Line, int], object]] = {
     "run_archived": _run_archived,
     "model_registered": _model_registered,
     "judged": _judged,
     "decided": _decided,
-    "promoted": fold_promotion,
+    "promoted": _promoted,
+    "withdrawn": fold_withdrawal,
+    "waived": _said,
+    "approval_requested": _said,
+    "approval_granted": _said,
+    "approval_denied": _said,
     "files_kept": lambda database, line, number: None,  # for `interlock verify`; nothing of it is shown
     "removed": lambda database, line, number: None,  # the disk tells what is here
 }

@@ -119,5 +119,69 @@ MIGRATIONS: tuple[tuple[int, str, tuple[str, ...]], ...] = (
             )""",
         ),
     ),
+    (
+        4,
+        "canary shares, approvals and waivers",
+        (
+            # Folded anew from the logs: stages have other names, and more is shown of each change.
+            "DROP TABLE stage_history",
+            "DROP TABLE holders",
+            "DELETE FROM verified",
+            "DELETE FROM folded",
+            "DELETE FROM models",
+            "DELETE FROM runs",
+            "DELETE FROM decisions",
+            "ALTER TABLE models ADD COLUMN share_percent REAL",
+            """CREATE TABLE stage_history (
+                number INTEGER PRIMARY KEY,
+                event INTEGER NOT NULL,
+                model_id TEXT NOT NULL,
+                from_stage TEXT NOT NULL,
+                to_stage TEXT NOT NULL,
+                at TEXT NOT NULL,
+                reason TEXT NOT NULL,
+                changed_by TEXT NOT NULL,
+                host TEXT NOT NULL,
+                writer TEXT NOT NULL,
+                share_percent REAL,
+                approval TEXT
+            )""",
+            """CREATE TRIGGER stage_history_no_update BEFORE UPDATE ON stage_history
+                BEGIN SELECT RAISE(ABORT, 'stage_history only grows'); END""",
+            """CREATE TRIGGER stage_history_no_delete BEFORE DELETE ON stage_history
+                BEGIN SELECT RAISE(ABORT, 'stage_history only grows'); END""",
+            """CREATE TABLE holders (
+                lane TEXT NOT NULL,
+                stage TEXT NOT NULL,
+                event INTEGER NOT NULL,
+                model_id TEXT NOT NULL,
+                sha256 TEXT NOT NULL,
+                at TEXT NOT NULL,
+                promoted_by TEXT NOT NULL,
+                reason TEXT NOT NULL,
+                host TEXT NOT NULL,
+                writer TEXT NOT NULL,
+                seq INTEGER NOT NULL,
+                share_percent REAL,
+                approval TEXT,
+                rolls_back TEXT NOT NULL,
+                PRIMARY KEY (lane, stage, event)
+            )""",
+            # Requests, grants, denials, waivers and the promotions that used an approval, as they were said: what
+            # stands follows from all of them and from the time (interlock.registry.approvals).
+            """CREATE TABLE said (
+                event INTEGER PRIMARY KEY,
+                kind TEXT NOT NULL,
+                subject TEXT NOT NULL,
+                key TEXT NOT NULL,
+                at TEXT NOT NULL,
+                host TEXT NOT NULL,
+                writer TEXT NOT NULL,
+                seq INTEGER NOT NULL,
+                seen JSON NOT NULL,
+                body JSON NOT NULL
+            )""",
+        ),
+    ),
 )
 """`(number, name, statements)`, in order."""

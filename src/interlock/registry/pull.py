@@ -165,7 +165,7 @@ def _take_runs(home: Path, remote: Remote, so_far: PulledLog, lines: tuple[Line,
     """Verify and admit the runs that this log archived, or (`of_others`) those that it only speaks of."""
     path = others_folder(home) / f"{so_far.writer}.jsonl"
     archived = {line.event.subject for line in lines if line.event.kind == "run_archived"}
-    newest = {line.event.run_id: line.seq for line in lines}
+    newest = {line.event.run_id: line.seq for line in lines if line.event.run_id}
     taken = read_taken(path)
     given_up = _given_up(home)
     news = [run for run, seq in newest.items() if seq > taken.seen(run) and run not in given_up]

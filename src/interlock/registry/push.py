@@ -53,7 +53,7 @@ def push(home: Path, remote: Remote, *, repair: bool = False) -> Pushed:
         if not data.startswith(known):
             raise _forked(remote.log(writer), home)
         new = log if repair else log[known.count(b"\n") :]
-        runs = tuple(dict.fromkeys(line.event.run_id for line in new))
+        runs = tuple(dict.fromkeys(line.event.run_id for line in new if line.event.run_id))
         lines = union(home) if new else ()
         written = [
             _upload(remote, wanted, repair=repair) for run in runs for wanted in _files(home, run, lines).items()

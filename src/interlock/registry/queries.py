@@ -5,7 +5,7 @@ unique beginning.
 """
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from interlock.registry.derive import (
 from interlock.registry.holders import holders
 from interlock.registry.layout import CARD, run_folder
 from interlock.registry.stages import Stage
+from interlock.registry.waivers import shown_waiver, waivers
 
 _SHOWN_CANDIDATES = 8
 
@@ -57,6 +58,8 @@ class RunRow(Contract):
     """Seed."""
     created_at: int | None = None
     """Start of training, seconds since 1970; of a run without a card, of its first attempt."""
+    waived: str = ""
+    """Who waived the inconclusive verdict, until when and why; empty where no waiver stands now."""
 
 
 class StatementRow(Contract):
@@ -135,6 +138,10 @@ class ModelRow(Contract):
     """Newest verdict of its run."""
     stage: Stage
     """Where it is."""
+    share_percent: float | None = None
+    """Share of live requests that it answers; None unless it is a canary."""
+    approval: str | None = None
+    """The approval under which it holds its stage; None where none was asked for."""
     promoted_by: str = ""
     """Who promoted it to the stage that it holds; empty when it holds none."""
     promoted_at: str = ""
@@ -162,6 +169,10 @@ class StageChange(Contract):
     """Machine where it was written down."""
     writer: str = ""
     """Home that wrote it down."""
+    share_percent: float | None = None
+    """Share of live requests after it; None unless it is a canary."""
+    approval: str | None = None
+    """The approval that allowed it."""
 
 
 class ModelView(Contract):
@@ -227,8 +238,8 @@ def show_model(home: Path, text: str) -> ModelView:
     name = by_run[0] if len(by_run) == 1 else _only(text, models, what="model")
     with index.reading(home) as database:
         history = database.execute(
-            "SELECT from_stage, to_stage, at, reason, changed_by, host, writer FROM stage_history "
-            "WHERE model_id = ? ORDER BY number",
+            "SELECT from_stage, to_stage, at, reason, changed_by, host, writer, share_percent, approval "
+            "FROM stage_history WHERE model_id = ? ORDER BY number",
             (name,),
         ).fetchall()
     return ModelView(model=models[name], history=tuple(StageChange(**dict(row)) for row in history))
@@ -239,6 +250,7 @@ def _promotions(home: Path) -> dict[str, dict[str, Any]]:
     told: dict[str, dict[str, Any]] = {}
     for holder in holders(home):
         shown = {"promoted_by": holder.promoted_by, "promoted_at": holder.at, "promoted_on": holder.host}
+        shown |= {"approval": holder.approval} if holder.approval else {}
         told.setdefault(holder.model_id, {**shown, "contested_by": holder.contested_by})
         for model in holder.contested_by:
             others = tuple(name for name in holder.models if name != model)
@@ -257,6 +269,7 @@ def _indexed_runs(home: Path) -> list[RunRow]:
         found = database.execute(
             "SELECT runs.*, decisions.action FROM runs LEFT JOIN decisions USING (run_id, judgement_id)"
         ).fetchall()
+    waived = {item.run_id: shown_waiver(item) for item in waivers(home, now=datetime.now(UTC)) if item.stands}
     return [
         RunRow(
             run_id=row["run_id"],
@@ -268,6 +281,7 @@ def _indexed_runs(home: Path) -> list[RunRow]:
             dataset=row["dataset"],
             seed=row["seed"],
             created_at=row["created_at"],
+            waived=waived.get(row["run_id"], ""),
         )
         for row in found
     ]

@@ -7,6 +7,7 @@ Reads alone, and never raises for what it finds: a broken link says what is wron
 prepared data, the code of a commit, a key) is told as `unchecked`. Without a public key somebody who can write to the
 home and recomputes every digest is not found out; with one, everything about the run must be signed by that key.
 
+The chain of one run goes on in the runs that it was made from; of a whole home each run is verified by itself.
 Does not judge again or look for the code: `interlock.runs.proof.prove` adds that.
 """
 
@@ -26,6 +27,7 @@ from interlock.registry.verification.attempts import check_attempts
 from interlock.registry.verification.data import check_data, check_lock
 from interlock.registry.verification.entries import check_entry, check_kept, check_places, check_statements
 from interlock.registry.verification.findings import SYNC, Findings
+from interlock.registry.verification.inputs import Follow, check_inputs
 from interlock.registry.verification.logs import Logs, read_logs
 from interlock.registry.verification.model import check_files, check_records, read_records
 from interlock.registry.verification.shown_index import check_index
@@ -57,7 +59,8 @@ def verify_run(
     Raises ProvenanceError for text that is no run id, UsageError for a key that cannot be read.
     """
     state = _read(home, workspace, load_public(public_key) if public_key else None)
-    return _verify(state, run_id, index=check_index(home, only=run_id), threads=threads)
+    follow = _following(state, frozenset({run_id}))
+    return _verify(state, run_id, index=check_index(home, only=run_id), threads=threads, follow=follow)
 
 
 def verify_for_signing(home: Path, run_id: str, key: "Ed25519PublicKey") -> Verification:
@@ -117,13 +120,29 @@ def _read(home: Path, workspace: Path | None, key: "Ed25519PublicKey | None") ->
     )
 
 
-def _verify(state: _Home, run_id: str, *, index: Iterable[Link], threads: int | None = None) -> Verification:
+def _following(state: _Home, seen: frozenset[str]) -> Follow:
+    """Verify runs that a run was made from, each once on the way down; their signatures are theirs to state."""
+
+    def first_broken(run_id: str) -> Link | None:
+        if run_id in seen:
+            return None
+        reading = Findings(section="run card", home=state.home)
+        archived = read_archived(state.home, run_id, reading)
+        links = [*reading.links, *_links(archived, state, follow=_following(state, seen | {run_id}))]
+        return next((link for link in in_order(links) if link.state == "broken"), None)
+
+    return first_broken
+
+
+def _verify(
+    state: _Home, run_id: str, *, index: Iterable[Link], threads: int | None = None, follow: Follow | None = None
+) -> Verification:
     reading = Findings(section="run card", home=state.home)
     archived = read_archived(state.home, run_id, reading, threads=threads)
     signature, signed_by = check_signature(
         archived, state.logs, state.key, growth=state.growth, positions=state.positions
     )
-    links = [*state.logs.links, *reading.links, *_links(archived, state.logs, state.workspace), *index, *signature]
+    links = [*state.logs.links, *reading.links, *_links(archived, state, follow=follow), *index, *signature]
     return Verification(
         run_id=run_id,
         links=in_order(links),
@@ -133,7 +152,8 @@ def _verify(state: _Home, run_id: str, *, index: Iterable[Link], threads: int | 
     )
 
 
-def _links(archived: Archived, logs: Logs, workspace: Path | None) -> list[Link]:
+def _links(archived: Archived, state: _Home, *, follow: Follow | None) -> list[Link]:
+    logs, workspace = state.logs, state.workspace
     parsing = Findings(section="stages", home=archived.home)
     records = read_records(archived, parsing)
     links = [
@@ -144,6 +164,7 @@ def _links(archived: Archived, logs: Logs, workspace: Path | None) -> list[Link]
         *check_records(archived, records),
         *check_data(archived, records.get("prepare"), workspace),
         *check_lock(archived, workspace),
+        *check_inputs(archived, records, follow),
         *check_statements(archived, logs, "judgements"),
         *check_judgements(archived, records),
         *check_statements(archived, logs, "decisions"),

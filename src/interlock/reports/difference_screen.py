@@ -26,6 +26,8 @@ def show(found: RunDifference) -> None:
         verdict = item.verdict.value if item.verdict else "not judged"
         console.print(f"{name}  run {item.run_id}  {item.view.run.lane}  ", end="")
         console.print(verdict, style=_verdict_style(item))
+        if item.view.run.waived:
+            console.print(f"   {item.view.run.waived}", style="bold red")
     _values(console, "configuration", found.config)
     _values(console, "data", found.data)
     _values(console, "code", tuple(_short(item) for item in found.code))

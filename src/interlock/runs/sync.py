@@ -38,6 +38,7 @@ from interlock.registry.events import Proposal
 from interlock.registry.kept import kept_proposals
 from interlock.registry.layout import CARD, FinishedRun, StageFiles, run_folder, safe_name
 from interlock.registry.statement import envelopes
+from interlock.runs.healing.lineage import note_verdict
 from interlock.stages.place import OBSERVATIONS, OUTPUTS, RECORD
 
 LOCK_WAIT_S = 120.0
@@ -118,6 +119,7 @@ def sync_lane(folder: Path, *, workspace: Path, home: Path) -> LaneSync:
         proposals += _archive_statements(home, run)
         events = news(home, [*proposals, *kept_proposals(home, run.run_id)])
         _sign(home, run.run_id, is_news=bool(events))
+        _count_verdict(home, run)
     said = "" if change == "unfinished" else _track(folder, run, workspace=workspace, home=home)
     return LaneSync(folder=where, run_id=run.run_id, change=change, events=events, missing=missing, tracking=said)
 
@@ -219,6 +221,14 @@ def _archive_statements(home: Path, run: FinishedRun) -> list[Proposal]:
         folder = archive_statement(home, run.run_id, kind, identity, main=main, files=texts)
         proposals.append(statement_proposal(run.run_id, folder, main, source=PIPELINE))
     return proposals
+
+
+def _count_verdict(home: Path, run: FinishedRun) -> None:
+    """A failed verdict counts against the run's lineage, one that passes ends the row."""
+    if "judge" in run.stages:
+        facts = {name: str(value) for name, value in run.stages["judge"].record.facts.items()}
+        identity, verdict = facts.get("judgement_id", ""), facts.get("verdict", "")
+        note_verdict(home, run.run_id, lane=run.lane, judgement_id=identity, verdict=verdict)
 
 
 def keep_judgement(home: Path, judgement: Judgement, *, made_at: str, files: Mapping[str, str]) -> int:

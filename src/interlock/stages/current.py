@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from interlock.contracts.input import InputUse
 from interlock.contracts.stage import STAGE_INPUTS, STAGE_PARAMS, StageName, StageRecord
 from interlock.errors import InterlockError
 from interlock.lanes.catalog import find_lane
@@ -21,6 +22,7 @@ from interlock.provenance.dotted import select
 from interlock.provenance.environment import environment_digest
 from interlock.provenance.workspace import interlock_home
 from interlock.stages.code import stage_code
+from interlock.stages.inputs import input_uses, require_passed
 from interlock.stages.pinned import JUDGING, pinned_digest
 from interlock.stages.place import OUTPUTS, Place, load_record, read_composed
 
@@ -60,31 +62,57 @@ def stage_key(
     )
 
 
+def prepared_name(place: Place) -> str:
+    """Name of a folder that all lanes with the same data, code of prepare, environment and inputs can share."""
+    config = read_composed(place.params)
+    key = stage_key("prepare", place, find_lane(str(config.get("lane", {}).get("kind"))), config)
+    uses = input_uses("prepare", place, config)
+    return sha256_json(vars(key) | ({"lane_inputs": uses} if uses else {}))[:16]
+
+
 def why_not_current(stage: StageName, place: Place, *, environment: str | None = None) -> str:
     """What has changed since the stage ran, or that it has not finished; empty when it is current.
 
     `environment` is the digest of the environment, where it is known already: it takes longer than the rest.
     """
     try:
-        record = load_record(place.folder / stage, verify=True)
         config = read_composed(place.params)
+        if stage == "prepare":
+            require_passed(place, config)
+        record = load_record(place.folder / stage, verify=True)
         key = stage_key(
             stage, place, find_lane(str(config.get("lane", {}).get("kind"))), config, environment=environment
         )
         inputs = {name: sha256_file(place.folder / name / OUTPUTS) for name in STAGE_INPUTS[stage]}
-        return _difference(record, key, inputs) or _other_run(record, place)
+        return (
+            _difference(record, key, inputs)
+            or _other_input(record, input_uses(stage, place, config))
+            or _other_run(record, place)
+        )
     except InterlockError as error:
-        return f"{Path(str(error.path)).name}: {error.message}" if error.path else error.message
+        where = Path(str(error.path)).name if error.path else error.key
+        return f"{where}: {error.message}" if where else error.message
     except OSError as error:
         return f"{error.filename}: {error.strerror}"
 
 
 def _difference(record: StageRecord, key: StageKey, inputs: Mapping[StageName, str]) -> str:
+    asked = record.model_copy(update={"params_sha256": record.asked_params_sha256 or record.params_sha256})
     for field in fields(key):
-        if getattr(record, field.name) != getattr(key, field.name):
+        if getattr(asked, field.name) != getattr(key, field.name):
             return f"{_MEANING[field.name]} changed since it ran"
     changed = [name for name, digest in inputs.items() if record.inputs.get(name) != digest]
     return f"{', '.join(changed)} ran again since" if changed else ""
+
+
+def _other_input(record: StageRecord, uses: Mapping[str, InputUse]) -> str:
+    """Which input is another run now, or has another verdict where that counts."""
+    for name in sorted({*record.lane_inputs, *uses}):
+        before, now = record.lane_inputs.get(name), uses.get(name)
+        if before != now:
+            was, is_ = (f"run {use.run_id}, {use.verdict or 'its files'}" if use else "none" for use in (before, now))
+            return f"the input {name} changed since it ran: it was {was}, and is {is_}"
+    return ""
 
 
 def _other_run(record: StageRecord, place: Place) -> str:

@@ -10,7 +10,8 @@ from pydantic import TypeAdapter, ValidationError
 from interlock.contracts.agent import Agent
 from interlock.contracts.decision import Decision, DecisionContext, LaneAction
 from interlock.contracts.lane import Range
-from interlock.contracts.lane_report import Actuals, LaneReport
+from interlock.contracts.lane_report import LaneReport
+from interlock.contracts.spelling import spelled
 from interlock.contracts.stage import Observations, StageRecord
 from interlock.contracts.verdict import Judgement
 from interlock.decisions import rules
@@ -22,6 +23,7 @@ from interlock.provenance.canonical import canonical_json, plain
 from interlock.provenance.dotted import lookup
 from interlock.provenance.files import write_atomic, write_json
 from interlock.reports.decisions import decision_markdown
+from interlock.reports.lane_report import actuals, artifact_list, observed, work_of
 from interlock.stages.frame import Frame, run_of_train, run_stage
 from interlock.stages.place import JUDGEMENT, OBSERVATIONS, Place
 
@@ -107,33 +109,33 @@ def _facts(frame: Frame) -> dict[str, Value]:
 
 def _lane_report(frame: Frame, judgement: Judgement, decision: Decision, agents: Mapping[str, Agent]) -> LaneReport:
     seconds = sum(_duration_s(frame.place.folder / stage / OBSERVATIONS) for stage in ("prepare", *frame.inputs))
+    names = (
+        name.rsplit("/", 1)[-1]
+        for stage in ("train", "evaluate", "export")
+        for name in sorted(frame.records[stage].artifacts)
+        if "/" not in name
+    )
     return LaneReport(
         lane=frame.place.lane,
         state=_STATES.get(decision.action, "failed"),
-        artifacts=tuple(
-            {name.rsplit("/", 1)[-1]: f"runs/{judgement.run_id}/models/{name.rsplit('/', 1)[-1]}"}
-            for stage in ("train", "evaluate", "export")
-            for name in sorted(frame.records[stage].artifacts)
-            if "/" not in name
-        ),
-        acceptance_results={
-            row.gate: bool(row.observed) if row.unit == "bool" and row.observed is not None else row.observed
-            for row in judgement.rows
-        },
-        actuals=Actuals(
-            tokens=0, duration_mins=round(seconds / 60, 2), compute_hours=round(seconds / 3600, 4), cost_usd=0.0
-        ),
+        artifacts=artifact_list(judgement.run_id, names),
+        acceptance_results={row.gate: observed(row) for row in judgement.rows},
+        actuals=actuals(seconds),
         managers_used=tuple(
-            {spelled(name): ", ".join(agent.responsibilities)}
+            {spelled(name): work_of(agent.stages, frame.records["train"].facts)}
             for name, agent in agents.items()
             if agent.tier == "manager"
         ),
+        run_id=judgement.run_id,
+        verdict=judgement.verdict.value,
+        remarks=_recovered(frame.inputs["train"] / OBSERVATIONS),
     )
 
 
-def spelled(agent_id: str) -> str:
-    """The source's spelling of an agent's id: `mgr_models_01` -> `Mgr-Models-01`."""
-    return "-".join(part.capitalize() for part in agent_id.split("_"))
+def _recovered(path: Path) -> tuple[str, ...]:
+    """Every fault of the training and what was done about it."""
+    told = Observations.model_validate_json(path.read_text()).facts.get("recovery") if path.is_file() else None
+    return tuple(str(item) for item in told) if isinstance(told, list) else ()
 
 
 def _duration_s(path: Path) -> float:

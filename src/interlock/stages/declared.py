@@ -20,22 +20,26 @@ from interlock.provenance.closure import code_digest
 from interlock.provenance.dotted import select
 from interlock.provenance.workspace import interlock_home
 from interlock.stages.code import stage_code
+from interlock.stages.inputs import verdicts_digest
 from interlock.stages.pinned import JUDGING, pinned_digest
 from interlock.stages.place import Place, read_composed
 
 DECLARED = "params/stages.json"
-"""`{lane: {stage: {code: sha256, config: sha256}}}`."""
+"""`{lane: {stage: {code: sha256, config: sha256}}}`; in prepare also `verdicts` of archived runs that are inputs."""
 
 
 def stage_digests(workspace: Path, spec: LaneSpec, config: Mapping[str, Any]) -> dict[StageName, dict[str, str]]:
     """Digests of every stage of a lane with this composed configuration; StageError for code that cannot be read."""
-    return {
+    found = {
         stage: {
             "code": code_digest(stage_code(stage, spec, workspace), workspace),
             "config": _config_digest(stage, workspace, config),
         }
         for stage in STAGES
     }
+    if (verdicts := verdicts_digest(config, interlock_home(workspace))) is not None:
+        found["prepare"]["verdicts"] = verdicts
+    return found
 
 
 def _config_digest(stage: StageName, workspace: Path, config: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ from interlock.provenance.workspace import interlock_home
 from interlock.reports.verdicts import verdict_markdown
 from interlock.stages.baselines import baseline_texts, beside_baselines
 from interlock.stages.frame import Frame, run_of_train, run_stage
-from interlock.stages.place import JUDGEMENT, Place
+from interlock.stages.place import JUDGEMENT, VERDICT, Place
 from interlock.stages.verdicts import read_gates, read_measured
 
 VERDICT_PAGE = "verdict.md"
@@ -25,6 +25,7 @@ def _judge(frame: Frame) -> StageOutcome:
     measured = beside_baselines(measured, gates, interlock_home(frame.place.workspace))
     judgement = measured.judgement(frame.place.lane, gates)
     write_json(frame.folder / JUDGEMENT, judgement)
+    write_json(frame.folder / VERDICT, {"run_id": frame.run_id, "verdict": judgement.verdict.value})
     write_atomic(frame.folder / VERDICT_PAGE, verdict_markdown(judgement))
     for name, text in baseline_texts(measured).items():
         write_atomic(frame.folder / name, text)

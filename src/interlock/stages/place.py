@@ -1,6 +1,7 @@
 """Where a lane runs, and how its records are read. Writing them is the frame's."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ OUTPUTS = "outputs.json"
 OBSERVATIONS = "observations.json"
 JUDGEMENT = "judgement.json"
 """What the judge stage writes; named here so that reading it does not load the judge."""
+VERDICT = "verdict.json"
+"""Beside it: `{run_id, verdict}` alone, which lanes that are made from this one depend on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +35,8 @@ class Place:
     """Name of the lane."""
     wait_s: float = 0.0
     """How long to wait for another process that works on the same run; DVC's stages do not wait."""
+    needs: Mapping[str, "Place"] = field(default_factory=dict)
+    """Lanes that have to be run before, by the name of the input; DVC knows them from `dvc.yaml`."""
 
     @classmethod
     def of_workspace(cls, workspace: Path, lane: str) -> "Place":

@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TypeVar
 
 from interlock.contracts.stage import StageName
@@ -13,7 +13,11 @@ from interlock.stages.place import Place
 Item = TypeVar("Item")
 
 _LINE_EVERY_S = 5.0
-_TRACKED = "interlock.runs.tracked.progress:tracked"
+_WRAPPERS = {
+    "interlock.runs.tracked.progress:tracked": "the curves are not tracked",
+    "interlock.runs.beats:beating": "no heartbeats are sent",
+}
+"""What watches a stage from outside, by name, and what is lost without it."""
 
 
 class Silent:
@@ -64,18 +68,19 @@ class Bars(Lines):
 
 @contextmanager
 def tracked(place: Place, progress: Progress) -> Iterator[Progress]:
-    """The same progress, keeping the training curves while the block runs.
+    """The same progress, keeping the training curves and sending heartbeats while the block runs.
 
     Loaded by name: see `interlock.runs.tracked.progress` for why it must not be, and need not be, part of a stage.
     """
-    try:
-        wrapper: AbstractContextManager[Progress] = load_object(_TRACKED)(place, progress)
-    except Exception as error:  # showing curves is no reason not to train
-        progress.message(f"the curves are not tracked: {type(error).__name__}: {error}")
+    with ExitStack() as stack:
+        for name, loss in _WRAPPERS.items():
+            try:
+                wrapper: AbstractContextManager[Progress] = load_object(name)(place, progress)
+            except Exception as error:  # showing how it goes is no reason not to train
+                progress.message(f"{loss}: {type(error).__name__}: {error}")
+                continue
+            progress = stack.enter_context(wrapper)
         yield progress
-        return
-    with wrapper as watched:
-        yield watched
 
 
 def terminal_progress() -> Progress:

@@ -8,15 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from interlock.config.compose import compose_lane
-from interlock.config.params import (
-    compose_workspace,
-    composed_text,
-    flatten,
-    lane_overrides,
-    read_params,
-    spell,
-    write_composed,
-)
+from interlock.config.params import compose_workspace, composed_text, write_composed
+from interlock.config.params_file import flatten, lane_overrides, read_params, spell
 from interlock.config.validate import validate
 from interlock.errors import ConfigError
 

@@ -79,7 +79,7 @@ def test_the_first_ten_columns_are_the_ones_that_are_known(tmp_path):
     columns = [name for _, name, *_ in query(tmp_path, "PRAGMA table_info(models)")]
     assert columns == [
         "id", "model_type", "dataset", "git_commit", "run_id", "seed", "hyperparameters", "metrics", "path",
-        "created_at", "sha256", "verdict", "stage",
+        "created_at", "sha256", "verdict", "stage", "share_percent",
     ]  # fmt: skip
     assert query(tmp_path, "SELECT json_extract(hyperparameters, '$.lr') FROM models") == [(0.1,)]
 

@@ -7,19 +7,19 @@ Everything needed besides the graph is in the file: how features are counted, ho
 them, and constants that a role feeds to the graph. Does not import torch: this is what runs in production and in the
 fresh-process check.
 
-Shapes: B texts, T features of the longest, D dimensions.
+Shapes: B texts, N requests, T features of the longest, D dimensions.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from interlock.errors import DataError
+from interlock.lanes.exporting.opening import METADATA_KEY, open_session
 from interlock.lanes.retrieval.ragged import pad, pad_kinds
 from interlock.lanes.retrieval.text import HashedFeatures
 from interlock.lanes.retrieval.weighting import Weighting
@@ -63,23 +63,33 @@ class ExportedEncoder:
         self._needs_kinds = KINDS in {given.name for given in session.get_inputs()}
 
     @classmethod
-    def open(cls, path: Path, *, threads: int = 1) -> "ExportedEncoder":
+    def open(cls, path: Path, *, threads: int = 1) -> Self:
         """Load on the CPU. Raises DataError for a missing file, no ONNX, or no text encoder of this format."""
-        session = _session(path, threads)
+        session, metadata = open_session(path, file_format=FORMAT, threads=threads)
         try:
-            metadata = json.loads(session.get_modelmeta().custom_metadata_map["interlock"])
             roles = {
                 name: Role(weighting=Weighting(**role["weighting"]), constants=role["constants"])
                 for name, role in metadata["roles"].items()
             }
-            features, found = HashedFeatures.from_parameters(metadata["features"]), metadata["format"]
+            features = HashedFeatures.from_parameters(metadata["features"])
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(
-                "file does not say how to encode text", path=path, key="interlock", hint=f"export it again ({error})"
+                "file does not say how to encode text", path=path, key=METADATA_KEY, hint=f"export it again ({error})"
             ) from error
-        if found != FORMAT:
-            raise DataError("text encoder of another format", path=path, value=found, hint=f"this code reads {FORMAT}")
         return cls(session, features, roles)
+
+    def answer(self, requests: Sequence[Mapping[str, str]]) -> NDArray[np.float32]:
+        """[N, D] vectors of N >= 1 requests `{"role": ..., "text": ...}`, of one role or of several."""
+        asked: dict[str, list[int]] = {}
+        for row, request in enumerate(requests):
+            asked.setdefault(request["role"], []).append(row)
+        rows = [row for of_role in asked.values() for row in of_role]
+        vectors_ND = np.concatenate([
+            self.encode([requests[row]["text"] for row in of_role], role=role) for role, of_role in asked.items()
+        ])  # fmt: skip
+        answered_ND = np.empty_like(vectors_ND)
+        answered_ND[rows] = vectors_ND
+        return answered_ND
 
     def encode(self, texts: Sequence[str], *, role: str) -> NDArray[np.float32]:
         """[B, D] vectors of B >= 1 texts. Raises DataError for an unknown role."""
@@ -94,17 +104,3 @@ class ExportedEncoder:
         (vectors_BD,) = self._session.run([VECTORS], {IDS: ids_BT, WEIGHTS: weights_BT, **given})
         result: NDArray[np.float32] = vectors_BD
         return result
-
-
-def _session(path: Path, threads: int) -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = threads
-    options.log_severity_level = 3
-    try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime raises classes of its own C++ module, with no public base
-        raise DataError(
-            "not a loadable ONNX model", path=path, hint=f"export it again ({str(error).splitlines()[0]})"
-        ) from error

@@ -1,10 +1,10 @@
 """Does the shipped file answer, in a process that knows nothing but the file, as the trained model does?
 
 `answers` starts `python -m interlock.lanes.exporting.fresh_process request.json` in an empty folder; that process opens
-the model without torch and encodes the texts at several batch sizes. `parity` compares its vectors with the trained
+the model without torch and answers the requests at several batch sizes. `parity` compares its answers with the trained
 model's. A crash, a hang or a wrong shape is a StageError with the last lines of what the process said.
 
-Shapes: S batch sizes, N texts, D dimensions.
+Shapes: S batch sizes, N requests.
 """
 
 import json
@@ -14,35 +14,37 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 import interlock
 from interlock.errors import StageError
-from interlock.lanes.exporting.answering import ExportedEncoder
+from interlock.lanes.exporting.opening import ExportedModel
 
 BATCH_SIZES = (1, 2, 7, 64)
 """1 is how a service asks and what a careless export gets wrong; the others cover other shapes of the graph."""
 
 DIFFERENCE_MAX = 1e-4
-"""Largest difference of any component of two unit vectors that counts as equal."""
+"""Largest difference of any number of two answers that counts as equal, see `Parity.difference`."""
 
 COSINE_MIN = 1.0 - 1e-5
-"""Smallest cosine between the two vectors of one text that counts as equal."""
+"""Smallest cosine between the two vectors answered to one request that counts as equal."""
 
-ANSWER_FILE = "vectors.npy"
+ANSWER_FILE = "answers.npy"
 
 
 @dataclass(frozen=True)
 class Parity:
-    """How far two sets of vectors of the same texts are apart, over all batch sizes."""
+    """How far two sets of answers to the same requests are apart, over all batch sizes."""
 
     difference: float
-    """Largest absolute difference of a component."""
-    cosine: float
-    """Smallest cosine of a pair; pairs of zero vectors count as 1."""
+    """Largest absolute difference, as a share of the largest expected number where that is above 1."""
+    cosine: float = 1.0
+    """Smallest cosine of a pair of vectors; 1 for pairs of zero vectors, and where an answer is one number."""
 
     @property
     def holds(self) -> bool:
@@ -51,40 +53,58 @@ class Parity:
 
 
 def answers(
-    model: Path, texts: Sequence[str], *, role: str, timeout_s: float = 120.0, batch_sizes: Sequence[int] = BATCH_SIZES
+    model: Path,
+    requests: Sequence[Any],
+    *,
+    opener: type[ExportedModel],
+    timeout_s: float = 120.0,
+    batch_sizes: Sequence[int] = BATCH_SIZES,
 ) -> NDArray[np.float32]:
-    """[S, N, D] vectors of the texts as a fresh process encodes them, once for each batch size. Raises StageError."""
+    """[S, N, ...] answers of a fresh process to the requests, once for each batch size. Raises StageError."""
     with tempfile.TemporaryDirectory(prefix="interlock-fresh-") as name:
         folder = Path(name)
-        request = folder / "request.json"
-        request.write_text(
+        request_file = folder / "request.json"
+        request_file.write_text(
             json.dumps(
-                {"model": str(model.resolve()), "role": role, "texts": list(texts), "batch_sizes": list(batch_sizes)}
+                {
+                    "model": str(model.resolve()),
+                    "opener": [opener.__module__, opener.__qualname__],
+                    "requests": list(requests),
+                    "batch_sizes": list(batch_sizes),
+                }
             )
         )
-        _run([sys.executable, "-m", "interlock.lanes.exporting.fresh_process", str(request)], folder, model, timeout_s)
-        vectors_SND: NDArray[np.float32] = np.load(folder / ANSWER_FILE, allow_pickle=False)
-    if vectors_SND.ndim != 3 or vectors_SND.shape[:2] != (len(batch_sizes), len(texts)):
-        raise StageError("fresh process answered with a wrong shape", path=model, value=vectors_SND.shape)
-    return vectors_SND
+        command = [sys.executable, "-m", "interlock.lanes.exporting.fresh_process", str(request_file)]
+        _run(command, folder, model, timeout_s)
+        answered: NDArray[np.float32] = np.load(folder / ANSWER_FILE, allow_pickle=False)
+    if answered.shape[:2] != (len(batch_sizes), len(requests)):
+        raise StageError("fresh process answered with a wrong shape", path=model, value=answered.shape)
+    return answered
 
 
-def parity(answered_SND: NDArray[np.float32], expected_ND: NDArray[np.float32]) -> Parity:
-    """Compare every batch size with the trained model's vectors. Raises StageError for another shape."""
-    if answered_SND.shape[1:] != expected_ND.shape:
+def parity(answered_SN: NDArray[np.float32], expected_N: NDArray[np.float32]) -> Parity:
+    """Compare the answers [S, N, ...] of every batch size with the model's [N, ...].
+
+    Raises StageError for answers of another shape.
+    """
+    if answered_SN.shape[1:] != expected_N.shape:
         raise StageError(
             "model and exported file answer with different shapes",
-            value=f"{answered_SND.shape[1:]}, {expected_ND.shape}",
+            value=f"{answered_SN.shape[1:]}, {expected_N.shape}",
         )
-    answered, expected = answered_SND.astype(np.float64), expected_ND.astype(np.float64)
+    answered = answered_SN.astype(np.float64).reshape(*answered_SN.shape[:2], -1)
+    expected = expected_N.astype(np.float64).reshape(len(expected_N), -1)
+    difference = float(np.abs(answered - expected).max() / max(1.0, np.abs(expected).max()))
+    if expected.shape[1] == 1:
+        return Parity(difference)
     norms = np.linalg.norm(answered, axis=-1) * np.linalg.norm(expected, axis=-1)
     cosine = np.where(norms == 0, 1.0, np.einsum("snd,nd->sn", answered, expected) / np.where(norms == 0, 1.0, norms))
-    return Parity(difference=float(np.abs(answered - expected).max()), cosine=float(cosine.min()))
+    return Parity(difference, float(cosine.min()))
 
 
 def _run(command: list[str], folder: Path, model: Path, timeout_s: float) -> None:
     source = str(Path(interlock.__file__).resolve().parents[1])
-    path = os.pathsep.join(filter(None, [source, os.environ.get("PYTHONPATH", "")]))
+    path = os.pathsep.join([source, *filter(os.path.isabs, sys.path)])  # so that it finds the code that is running here
     environment = {**os.environ, "PYTHONPATH": path, "PYTHONHASHSEED": "random"}
     try:
         done = subprocess.run(
@@ -108,12 +128,15 @@ def _run(command: list[str], folder: Path, model: Path, timeout_s: float) -> Non
 def _answer(request_file: Path) -> None:
     """What the fresh process does."""
     request = json.loads(request_file.read_text())
-    encoder, texts = ExportedEncoder.open(Path(request["model"])), request["texts"]
+    module, name = request["opener"]
+    model: ExportedModel = getattr(import_module(module), name).open(Path(request["model"]))
+    asked = request["requests"]
     blocks = [
-        np.concatenate([encoder.encode(texts[i : i + size], role=request["role"]) for i in range(0, len(texts), size)])
+        np.concatenate([model.answer(asked[i : i + size]) for i in range(0, len(asked), size)])
         for size in request["batch_sizes"]
     ]
-    assert "torch" not in sys.modules, "the consumer's side must not need torch"
+    if "torch" in sys.modules:
+        raise SystemExit(f"{module} imports torch: a model that is served must not need it")
     np.save(request_file.parent / ANSWER_FILE, np.stack(blocks), allow_pickle=False)
 
 

@@ -19,11 +19,10 @@ import torch
 from torch import Tensor, nn
 
 from interlock.errors import StageError
+from interlock.lanes.exporting.opening import METADATA_KEY
 from interlock.provenance.canonical import canonical_json
 from interlock.provenance.digest import sha256_file
 from interlock.provenance.files import write_atomic
-
-METADATA_KEY = "interlock"
 
 SIZE_MAX_BYTES = 2**31 - 1
 """Largest protobuf message; weights are kept inside the file because an external one puts its name into the bytes."""

@@ -1,8 +1,8 @@
-"""Latency of the exported file: text to vector, one query at a time, on a warm process.
+"""Latency of the exported file: one request at a time, one thread, on a warm process.
 
-Every query is timed on its own, features included, because that is what a user waits for; all samples are kept, so that
-the judge can put an interval around the quantile. Timings are observations: they differ between executions and never
-enter an identity.
+Every request is timed on its own, features included, because that is what a user waits for; all samples are kept, so
+that the judge can put an interval around the quantile. Timings are observations: they differ between executions and
+never enter an identity.
 """
 
 import platform
@@ -11,26 +11,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter_ns
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from interlock.errors import StageError
-from interlock.lanes.exporting.answering import ExportedEncoder
+from interlock.lanes.exporting.opening import ExportedModel
 
-QUERIES_MIN = 1000
-"""Fewer timed queries than this say too little about a 95th percentile."""
+REQUESTS_MIN = 1000
+"""Fewer timed requests than this say too little about a 95th percentile."""
 
 WARM_UP = 200
-"""Queries answered before the clock is used, taken from the end of the list."""
+"""Requests answered before the clock is used, taken from the end of the list."""
 
 
 @dataclass(frozen=True)
 class Latency:
-    """Timed queries."""
+    """Timed requests."""
 
     samples_ms: NDArray[np.float64]
-    """[N] milliseconds of each query, in the order they were asked."""
+    """[N] milliseconds of each request, in the order they were asked."""
     hardware: str
     """Processor and operating system."""
     runtime: str
@@ -41,25 +42,29 @@ class Latency:
         return float(np.quantile(self.samples_ms, q))
 
 
-def measure_latency(model: Path, texts: Sequence[str], *, role: str, num_queries: int = QUERIES_MIN) -> Latency:
-    """Time `num_queries` >= 1,000 queries with one thread; texts are repeated in order when there are fewer.
+def measure_latency(
+    model: Path, requests: Sequence[Any], *, opener: type[ExportedModel], num_requests: int = REQUESTS_MIN
+) -> Latency:
+    """Time `num_requests` >= 1,000 requests with one thread; they are repeated in order when there are fewer.
 
-    Raises StageError for too few queries or no text at all.
+    Raises StageError for too few requests or none at all, DataError for a file that cannot be opened.
     """
-    if num_queries < QUERIES_MIN or not texts:
+    if num_requests < REQUESTS_MIN or not requests:
         raise StageError(
-            f"latency needs at least {QUERIES_MIN} queries and some text", path=model, value=(num_queries, len(texts))
+            f"latency needs at least {REQUESTS_MIN} requests, and one to repeat",
+            path=model,
+            value=(num_requests, len(requests)),
         )
     import onnxruntime
 
-    encoder = ExportedEncoder.open(model, threads=1)
+    opened = opener.open(model, threads=1)
     for i in range(WARM_UP):
-        encoder.encode([texts[-1 - i % len(texts)]], role=role)
-    samples_ns = np.empty(num_queries, dtype=np.int64)
-    for i in range(num_queries):
-        query = [texts[i % len(texts)]]
+        opened.answer([requests[-1 - i % len(requests)]])
+    samples_ns = np.empty(num_requests, dtype=np.int64)
+    for i in range(num_requests):
+        request = [requests[i % len(requests)]]
         start = perf_counter_ns()
-        encoder.encode(query, role=role)
+        opened.answer(request)
         samples_ns[i] = perf_counter_ns() - start
     return Latency(samples_ns / 1e6, hardware_name(), f"onnxruntime {onnxruntime.__version__}, 1 thread")
 

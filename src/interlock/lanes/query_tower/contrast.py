@@ -1,8 +1,9 @@
 """The contrastive loss and the tower under training; apart from `model`, so that only training needs Lightning.
 
-Shapes: B pairs of a batch, C >= B candidate documents (the pairs' own first).
+Shapes: B pairs of a batch, C >= B candidate documents (the pairs' own first), D width of the vectors.
 """
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -35,16 +36,10 @@ class TowerTraining(TrainedModule):
         super().__init__(network, optimizer)
         self._temperature = trainer.temperature
 
-    def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
-        """Scalar loss of one batch of `Pairs`."""
-        return self._loss(batch)
-
-    def validation_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, Any]:
-        """Loss among the documents of the validation batch."""
-        return {"loss": self._loss(batch), "count": len(batch["masked"])}
-
-    def _loss(self, batch: dict[str, Any]) -> Tensor:
+    def loss(self, part: dict[str, Any]) -> Tensor:
+        """Scalar loss of one batch of `Pairs`, each query and each document among all of the batch."""
         assert isinstance(self.network, TowerNetwork)
-        encoder: Any = self.network.encoder
-        scores_BC = encoder.training_scores(batch["queries"], batch["documents"], (QUERY, DOCUMENT))
-        return contrastive_loss(scores_BC, batch["masked"], self._temperature)
+        encode: Any = self.network.encoder.training_vectors
+        queries_BD = self.encoded(partial(encode, role=QUERY), part["queries"])
+        documents_CD = self.encoded(partial(encode, role=DOCUMENT), part["documents"])
+        return contrastive_loss(queries_BD @ documents_CD.T, part["masked"], self._temperature)

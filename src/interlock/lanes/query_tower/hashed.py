@@ -102,12 +102,9 @@ class HashedNetwork(nn.Module):
         )
         return functional.normalize(summed_BS, dim=1, eps=1e-6)
 
-    def training_scores(self, queries: Batch, documents: Batch, roles: tuple[int, int]) -> Tensor:
-        """[B, documents] similarities as the loss sees them: cosines of the trained part."""
-        dropout = self._dropout if self.training else 0.0
-        learned, learned_documents = (self.semantic(batch, dropout=dropout) for batch in (queries, documents))
-        scores: Tensor = learned @ learned_documents.T
-        return scores
+    def training_vectors(self, batch: Batch, role: int) -> Tensor:
+        """[B, S] what the loss compares: the trained part, which reads both roles alike."""
+        return self.semantic(batch, dropout=self._dropout if self.training else 0.0)
 
     def padded(self, ids_BT: Tensor, weights_BT: Tensor, kinds_BT: Tensor, *, role_B: Tensor) -> Tensor:
         """[B, D] the same from the padded form; what an exported graph computes. Padding has weight 0."""

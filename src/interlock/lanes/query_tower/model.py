@@ -1,6 +1,6 @@
 """The tower as torch modules: an encoder and the Echo-Loop head.
 
-Shapes: B pairs of a batch, C >= B candidate documents (the pairs' own first), D vector width, R reference width.
+Shapes: B texts of a batch, D vector width, S width of what the loss sees, R reference width.
 """
 
 from typing import Protocol
@@ -22,8 +22,8 @@ class EncoderNetwork(Protocol):
         """[B, D] vectors of length 1."""
         ...
 
-    def training_scores(self, queries: Batch, documents: Batch, roles: tuple[int, int]) -> Tensor:
-        """[B, C] similarities as the loss sees them."""
+    def training_vectors(self, batch: Batch, role: int) -> Tensor:
+        """[B, S] vectors of length 1 whose inner products are the similarities as the loss sees them."""
         ...
 
 

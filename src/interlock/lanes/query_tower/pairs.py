@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from interlock.errors import DataError
-from interlock.lanes.query_tower.inputs import Inputs
+from interlock.lanes.query_tower.inputs import Batch, Inputs
 from interlock.lanes.retrieval.ragged import ragged_positions
 
 Rows = NDArray[np.int64]
@@ -46,9 +46,14 @@ class Pairs:
     def __getitems__(self, indices: Sequence[int]) -> dict[str, Any]:
         """One batch: queries, candidate documents (the pairs' own first), and which of them answer another's query.
 
-        Which negatives are drawn follows from the seed and the pairs of the batch, so it does not matter which worker
-        process builds it, nor whether the run was resumed.
+        Queries and documents are lists of one input each; `in_micro_batches` gives more. Which negatives are drawn
+        follows from the seed and the pairs of the batch, so it does not matter which worker process builds it, nor
+        whether the run was resumed.
         """
+        return self.in_micro_batches(indices, len(indices))
+
+    def in_micro_batches(self, indices: Sequence[int], size: int) -> dict[str, Any]:
+        """The same batch with its inputs in lists: `size` queries, and as many documents as those have, in each."""
         chosen = np.asarray(indices, dtype=np.int64)
         query_B = self.query_row[chosen]
         candidates_C = self.document_row[chosen]
@@ -60,8 +65,8 @@ class Pairs:
         answers_BC = self._answers_among(query_B, candidates_C)
         answers_BC[np.arange(len(chosen)), np.arange(len(chosen))] = False
         return {
-            "queries": self.queries.take(query_B),
-            "documents": self.documents.take(candidates_C),
+            "queries": _in_parts(self.queries, query_B, size=size),
+            "documents": _in_parts(self.documents, candidates_C, size=size * len(candidates_C) // len(query_B)),
             "masked": torch.from_numpy(answers_BC),
         }
 
@@ -81,6 +86,10 @@ class Pairs:
         place = np.minimum(np.searchsorted(keys, asked), len(keys) - 1)
         found: NDArray[np.bool_] = keys[place] == asked
         return found
+
+
+def _in_parts(inputs: Inputs, rows: Rows, *, size: int) -> list[Batch]:
+    return [inputs.take(rows[start : start + size]) for start in range(0, len(rows), size)]
 
 
 def _occurrences(ordered: Rows, asked: Rows) -> tuple[Rows, Rows]:

@@ -27,10 +27,9 @@ class VectorsNetwork(nn.Module):
         vectors_BV = functional.normalize(batch["vectors"], dim=1)
         return functional.normalize(vectors_BV + vectors_BV @ self.residual_RVV[role], dim=1)
 
-    def training_scores(self, queries: Batch, documents: Batch, roles: tuple[int, int]) -> Tensor:
-        """[B, C] cosines."""
-        scores: Tensor = self(queries, roles[0]) @ self(documents, roles[1]).T
-        return scores
+    def training_vectors(self, batch: Batch, role: int) -> Tensor:
+        """The same: all of it is trained."""
+        return self.forward(batch, role)
 
 
 class VectorsFront:

@@ -13,11 +13,12 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback
 
-from interlock.errors import NonFiniteError, StageError
+from interlock.errors import NonFiniteError, StalledError
 from interlock.lanes.spec import Progress
+from interlock.lanes.training.batches import NO_SAMPLES, Batch, chained_order
 from interlock.lanes.training.checkpoints import CheckpointFolder, weights_of
 from interlock.lanes.training.config import TrainerConfig
-from interlock.lanes.training.convergence import is_stalled
+from interlock.lanes.training.convergence import is_stalled, overfits_lastingly
 from interlock.lanes.training.history import EpochRow, best_epoch, patience_is_over, rows_as_state, rows_from_state
 from interlock.lanes.training.log import TrainLog
 from interlock.lanes.training.module import TrainedModule
@@ -36,6 +37,8 @@ class Ledger(Callback):
         self._config, self._log, self._checkpoints, self._progress = config, log, checkpoints, progress
         self.rows: list[EpochRow] = []
         """Finished epochs."""
+        self.sample_order = NO_SAMPLES
+        """Digest of the sequence of examples so far."""
         self._loss, self._lr = math.nan, 0.0
         self._loss_sum, self._batches = 0.0, 0
         self._validation_sum, self._validation_count = 0.0, 0
@@ -43,9 +46,16 @@ class Ledger(Callback):
 
     @property
     def early_stopped(self) -> bool:
-        """Whether the patience is over."""
+        """Whether the patience is over, or a whole window of epochs did nothing but overfit."""
         config = self._config
-        return patience_is_over(self.rows, patience=config.early_stop_patience, min_delta=config.early_stop_min_delta)
+        over = patience_is_over(self.rows, patience=config.early_stop_patience, min_delta=config.early_stop_min_delta)
+        return over or self.overfits
+
+    @property
+    def overfits(self) -> bool:
+        """Whether validation has been worse than at its best for a whole window, while training improved."""
+        training, validation = ([getattr(row, name) for row in self.rows] for name in ("train_loss", "validation_loss"))
+        return overfits_lastingly(training, validation, rule=self._config.converged)
 
     def state_dict(self) -> dict[str, Any]:
         """Called by Lightning when a state is saved."""
@@ -53,6 +63,7 @@ class Ledger(Callback):
             "rows": rows_as_state(self.rows),
             "loss_sum": self._loss_sum,
             "batches": self._batches,
+            "sample_order": self.sample_order,
             "digests": dict(self._checkpoints.digests),
             "log_lines": self._log.lines,
         }
@@ -61,6 +72,7 @@ class Ledger(Callback):
         """Called by Lightning when a state is resumed."""
         self.rows = rows_from_state(state_dict["rows"])
         self._loss_sum, self._batches = state_dict["loss_sum"], state_dict["batches"]
+        self.sample_order = state_dict["sample_order"]
         self._checkpoints.digests = dict(state_dict["digests"])
         self._log.rewind(state_dict["log_lines"])
 
@@ -87,9 +99,10 @@ class Ledger(Callback):
             raise self._not_finite("gradient", trainer)
 
     def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
         """Add the loss up and log it."""
+        self.sample_order = chained_order(self.sample_order, batch.rows)
         self._loss_sum += self._loss
         self._batches += 1
         next(self._bar, None)
@@ -134,17 +147,11 @@ class Ledger(Callback):
         self._progress.curve(row.step, curves)
         trainer.should_stop = self.early_stopped
         if is_stalled([row.train_loss for row in self.rows], self._config.converged):
-            raise StageError(
-                f"training is stalled: no decrease in {self._config.converged.window_epochs} epochs, "
-                f"loss {row.train_loss:.4g} of {self.rows[0].train_loss:.4g} at the start",
-                key="lane.optimizer.lr",
-                value=self._lr,
-                hint="change lane.optimizer.lr or lane.trainer.batch_size; that is a new run",
-            )
+            raise self._stalled(row)
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
         """Keep the last finite best weights for whoever restarts from them."""
-        if isinstance(exception, NonFiniteError):
+        if isinstance(exception, NonFiniteError | StalledError):
             self._checkpoints.flush()
 
     def _close_epoch(self, trainer: L.Trainer) -> EpochRow:
@@ -157,6 +164,17 @@ class Ledger(Callback):
         )
         self._loss_sum, self._batches = 0.0, 0
         return row
+
+    def _stalled(self, row: EpochRow) -> StalledError:
+        error = StalledError(
+            f"training is stalled: no decrease in {self._config.converged.window_epochs} epochs, "
+            f"loss {row.train_loss:.4g} of {self.rows[0].train_loss:.4g} at the start",
+            key="lane.optimizer.lr",
+            value=self._lr,
+            hint="change lane.optimizer.lr or lane.trainer.batch_size; that is a new run",
+        )
+        error.losses = tuple(earlier.train_loss for earlier in self.rows)
+        return error
 
     def _not_finite(self, what: str, trainer: L.Trainer) -> NonFiniteError:
         rate = float(trainer.optimizers[0].param_groups[0]["lr"])

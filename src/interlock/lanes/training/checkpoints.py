@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import save
 from torch import nn
 
-from interlock.errors import StageError
+from interlock.errors import CorruptStateError, DiskFullError
 from interlock.lanes.training.states import KEPT_STATES, disk_error
 from interlock.provenance.digest import sha256_file
 from interlock.provenance.files import copy_atomic, write_atomic
@@ -86,7 +86,7 @@ class CheckpointFolder:
     def _copy(self, name: str, target: Path) -> None:
         source = self._folder / name
         if not source.is_file() or sha256_file(source) != self.digests.get(name):
-            raise StageError(
+            raise CorruptStateError(
                 "checkpoint is missing or was changed after it was written",
                 path=source,
                 hint=f"delete {self._folder.parent} and run the stage again: training starts from the beginning",
@@ -119,7 +119,7 @@ def require_free_disk(folder: Path, needed_bytes: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(folder).free
     if free < needed_bytes:
-        raise StageError(
+        raise DiskFullError(
             f"not enough free disk: {free / 2**20:,.0f} MiB free, up to {needed_bytes / 2**20:,.0f} MiB needed",
             path=folder,
             hint="free disk space, raise trainer.checkpoint_every_epochs, or use a smaller model",

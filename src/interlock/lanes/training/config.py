@@ -28,6 +28,9 @@ class TrainerConfig(Contract):
     """Passes over the training data at most; early stopping may end sooner."""
     batch_size: Annotated[int, Field(ge=2, le=1_000_000)]
     """Examples of one optimiser step."""
+    micro_batch: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    """Examples of one forward pass: less memory for the same `batch_size`, at the same result up to the order in which
+    floats are added. null passes the whole batch at once."""
     early_stop_patience: Annotated[int, Field(ge=1, le=100_000)] | None = None
     """Epochs without a better validation loss before training stops; null never stops early."""
     early_stop_min_delta: Annotated[float, Field(ge=0.0)] = 0.0
@@ -50,6 +53,15 @@ class TrainerConfig(Contract):
     """Keep the periodic checkpoints after training instead of best and last alone."""
     converged: ConvergenceRule = ConvergenceRule()
     """The rule behind `training_loss_converged`."""
+
+    @model_validator(mode="after")
+    def _micro_batch_fits(self) -> "TrainerConfig":
+        if self.micro_batch is not None and self.micro_batch > self.batch_size:
+            raise ValueError(
+                f"micro_batch {self.micro_batch} is more than batch_size {self.batch_size}: "
+                "lower it, or set it to null to pass the whole batch at once"
+            )
+        return self
 
 
 class AdamW(Contract):

@@ -11,10 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from interlock.lanes.training.config import ConvergenceRule
-
-STALLED_ABOVE = 0.9
-"""A run is only stalled while its loss is above this share of the initial one."""
-
+from interlock.recovery import curves
 
 Trend = Literal["improving", "flat", "rising", "unknown"]
 
@@ -41,7 +38,7 @@ def judge_convergence(losses: Sequence[float], rule: ConvergenceRule, *, early_s
         too_short = _no("one epoch shows no trend: raise epochs", "unknown")
         return _under_threshold(losses[-1], rule, "unknown") or too_short
     window, start, end = _window(losses, rule)
-    limit = rule.tolerance * _scale(losses)
+    limit = rule.tolerance * curves.scale(losses)
     trend: Trend = "rising" if end - start > limit else "improving" if start - end >= limit else "flat"
     span = f"over the last {window} epochs ({start:.4g} -> {end:.4g}, tolerance {limit:.3g})"
     if trend == "rising":
@@ -60,20 +57,17 @@ def is_overfitting(training: Sequence[float], validation: Sequence[float], rule:
 
     Both are the losses of each epoch, oldest first; the tolerance is the same share of the first validation loss.
     """
-    if len(validation) < 2 or len(training) != len(validation):
-        return False
-    best = min(range(len(validation)), key=validation.__getitem__)
-    worse = validation[-1] - validation[best]
-    return worse > rule.tolerance * _scale(validation) and training[-1] < training[best]
+    return curves.is_overfitting(training, validation, tolerance=rule.tolerance)
+
+
+def overfits_lastingly(training: Sequence[float], validation: Sequence[float], rule: ConvergenceRule) -> bool:
+    """True when the last window of epochs was all overfitting: training stops, whatever the patience."""
+    return curves.overfits_lastingly(training, validation, tolerance=rule.tolerance, window_epochs=rule.window_epochs)
 
 
 def is_stalled(losses: Sequence[float], rule: ConvergenceRule) -> bool:
     """True when a whole window after the first epoch brought no loss under the first one, all above 90 % of it."""
-    if len(losses) <= rule.window_epochs:
-        return False
-    first, recent = losses[0], losses[-rule.window_epochs :]
-    floor = first - (1 - STALLED_ABOVE) * abs(first)
-    return min(recent) >= first and min(recent) > floor
+    return curves.is_stalled(losses, window_epochs=rule.window_epochs)
 
 
 def _window(losses: Sequence[float], rule: ConvergenceRule) -> tuple[int, float, float]:
@@ -81,10 +75,6 @@ def _window(losses: Sequence[float], rule: ConvergenceRule) -> tuple[int, float,
     width = max(1, window // 3)
     before, last = losses[: len(losses) - window], losses[-width:]
     return window, _mean(before[-width:]), _mean(last)
-
-
-def _scale(losses: Sequence[float]) -> float:
-    return max(abs(losses[0]), math.ulp(1.0))
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -1,9 +1,15 @@
-"""The device a training runs on: threads, determinism, quiet libraries, and a clear refusal where it is missing."""
+"""The device a training runs on: threads, determinism, quiet libraries, and a clear refusal where it is missing.
+
+What determinism asks of CUDA is set here as torch documents it (its notes on reproducibility): deterministic kernels, a
+fixed cuBLAS workspace, no tuning of cuDNN at run time, and full float32 instead of TF32. A kernel that has no
+deterministic form raises. Nothing of a GPU's generators needs to be kept: every step seeds them anew.
+"""
 
 import logging
+import os
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
 
@@ -37,15 +43,27 @@ def prepared_device(hardware: Hardware) -> Iterator[torch.device]:
     """Threads and determinism as the target says, libraries quiet; everything is put back at the end."""
     device = require_device(hardware)
     threads = torch.get_num_threads()
-    deterministic = torch.are_deterministic_algorithms_enabled()
     torch.set_num_threads(hardware.threads)
-    torch.use_deterministic_algorithms(hardware.deterministic)
     try:
-        with quiet_libraries():
+        with quiet_libraries(), _determinism() if hardware.deterministic else nullcontext():
             yield device
     finally:
         torch.set_num_threads(threads)
-        torch.use_deterministic_algorithms(deterministic)
+
+
+@contextmanager
+def _determinism() -> Iterator[None]:
+    before, precision = torch.are_deterministic_algorithms_enabled(), torch.get_float32_matmul_precision()
+    # cuBLAS reads it when it starts, once for each process: it stays
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)
+    torch.set_float32_matmul_precision("highest")
+    try:
+        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
+            yield
+    finally:
+        torch.use_deterministic_algorithms(before)
+        torch.set_float32_matmul_precision(precision)
 
 
 @contextmanager

@@ -7,7 +7,8 @@ While it runs everything stands in `job.state`; what is kept goes to `job.folder
     model.safetensors  checkpoints/{best,last,...}.safetensors  loss.csv  train_log.jsonl (volatile)
 
 The weights, `loss.csv` and the result's reproducible facts are the same bits whether or not the run was killed, as long
-as thread count and machine class are the same. Does not evaluate and does not know what is being learned.
+as thread count and machine class are the same; `docs/exact_resume.md` says what is promised and what is not. Does not
+evaluate and does not know what is being learned.
 """
 
 import time
@@ -56,6 +57,8 @@ class TrainingResult:
     """Whether the training loss converged, and why."""
     overfitting: bool
     """Whether validation worsened at the end while training improved; the best weights are kept all the same."""
+    sample_order_sha256: str
+    """Stands for the sequence of examples over all steps, see `batches.chained_order`."""
     volatile: dict[str, Any]
     """Facts of this attempt: where it resumed, how long it took."""
 
@@ -79,6 +82,7 @@ class TrainingResult:
             "convergence": self.convergence.reason,
             "trend": self.convergence.trend,
             "overfitting": self.overfitting,
+            "sample_order_sha256": self.sample_order_sha256,
         }
 
 
@@ -88,6 +92,7 @@ def fit(job: StageJob, module: TrainedModule, data: ResumableData, config: Train
     Raises NonFiniteError for a loss or gradient that is not finite, StageError for a missing device, a full disk, a
     stalled training or hours over the ceiling, KeyboardInterrupt for Ctrl-C and SIGTERM (a state is saved first).
     """
+    assert type(module).training_step is TrainedModule.training_step, "a lane gives `loss`; steps are the module's"
     job.state.mkdir(parents=True, exist_ok=True)
     require_free_disk(
         job.state, estimated_bytes(module.network, epochs=config.epochs, every_epochs=config.checkpoint_every_epochs)
@@ -96,7 +101,7 @@ def fit(job: StageJob, module: TrainedModule, data: ResumableData, config: Train
         run = _Run(job, module, data, config, log=log)
         with (
             prepared_device(job.hardware),
-            StopRequests(hours_max=job.compute_hours_max, clock=time.monotonic) as stops,
+            StopRequests(hours_max=job.compute_hours_max, clock=time.monotonic, halt=job.halt) as stops,
         ):
             run.train(stops)
     return run.publish()
@@ -109,6 +114,7 @@ class _Run:
         self, job: StageJob, module: TrainedModule, data: ResumableData, config: TrainerConfig, *, log: TrainLog
     ) -> None:
         self._job, self._module, self._data, self._config = job, module, data, config
+        data.micro_batch = config.micro_batch
         self._started_s = time.monotonic()
         self._store = StateStore(job.state)
         self._log = log
@@ -128,6 +134,8 @@ class _Run:
         state = self._store.newest_valid(self._job.progress)
         if state is None:
             self._log.begin()
+            if self._job.warm_start is not None:
+                load_weights(self._module, self._job.warm_start)
         else:
             self._resumed_step = self._store.step_of(state)
             self._job.progress.message(f"resuming after step {self._resumed_step}")
@@ -163,6 +171,7 @@ class _Run:
             early_stopped=self._ledger.early_stopped,
             convergence=judge_convergence(losses, self._config.converged, early_stopped=self._ledger.early_stopped),
             overfitting=is_overfitting(losses, [row.validation_loss for row in rows], self._config.converged),
+            sample_order_sha256=self._ledger.sample_order,
             volatile=self._volatile_facts(),
         )
 

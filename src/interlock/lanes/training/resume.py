@@ -1,18 +1,21 @@
 """Exact resume: after any number of kills the weights are the bits of an uninterrupted run.
 
 Nothing random is stored. The order of examples is a function of (seed, epoch) and the generators a function of
-(seed, global step), so a state needs only to say how many batches of which epoch are done. Does not cover gradient
-accumulation or several processes; where states are kept is `states`' business.
+(seed, global step), so a state needs only to say how many batches of which epoch are done. A batch is the unit: its
+micro-batches are passed within one step, and a state is never saved between them. The number of loader processes does
+not matter, since what is random in a batch follows from its examples. Does not cover several training processes; where
+states are kept is `states`' business.
 """
 
-from collections.abc import Iterator, Sequence
-from typing import Any, Protocol
+from collections.abc import Iterator
+from typing import Any
 
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Sampler
 
+from interlock.lanes.training.batches import Batch, BatchedExamples, Fetched, as_it_is
 from interlock.lanes.training.seeds import derived_seed, seed_all
 
 
@@ -53,18 +56,6 @@ class EpochSampler(Sampler[int]):
         yield from order[skip:]
 
 
-class BatchedExamples(Protocol):
-    """Examples that are fetched a batch at a time; torch's loader calls `__getitems__` with the batch's indices."""
-
-    def __len__(self) -> int:
-        """Number of examples."""
-        ...
-
-    def __getitems__(self, indices: Sequence[int]) -> Any:
-        """One ready batch of the examples at `indices`."""
-        ...
-
-
 class ResumableData(L.LightningDataModule):
     """Training and validation batches whose position can be saved and restored.
 
@@ -79,6 +70,8 @@ class ResumableData(L.LightningDataModule):
         self._train, self._validation = train, validation
         self._batch_size, self._seed, self._num_workers = batch_size, seed, num_workers
         self._start = (0, 0)
+        self.micro_batch: int | None = None
+        """Examples of one forward pass, None for the whole batch; `loop.fit` sets it as the trainer says."""
 
     @property
     def steps_per_epoch(self) -> int:
@@ -98,42 +91,23 @@ class ResumableData(L.LightningDataModule):
         """Reaches the sampler before the loader's iterator exists: workers prefetch."""
         self._start = (state_dict["epoch"], state_dict["batch"])
 
-    def train_dataloader(self) -> DataLoader[Any]:
+    def train_dataloader(self) -> DataLoader[Batch]:
         """Called by Lightning once."""
         epoch, batch = self._start
         sampler = EpochSampler(len(self._train), self._seed, epoch=epoch, skip=batch * self._batch_size)
         return self._loader(self._train, sampler, drop_last=len(self._train) >= self._batch_size)
 
-    def val_dataloader(self) -> DataLoader[Any]:
+    def val_dataloader(self) -> DataLoader[Batch]:
         """Called by Lightning once."""
         drop_last = len(self._validation) > self._batch_size and len(self._validation) % self._batch_size < 2
         return self._loader(self._validation, range(len(self._validation)), drop_last=drop_last)
 
-    def _loader(self, examples: BatchedExamples, sampler: Any, *, drop_last: bool) -> DataLoader[Any]:
-        dataset: Dataset[Any] = _Fetched(examples)
+    def _loader(self, examples: BatchedExamples, sampler: Any, *, drop_last: bool) -> DataLoader[Batch]:
         return DataLoader(
-            dataset,
+            Fetched(examples, micro_batch=self.micro_batch),
             self._batch_size,
             sampler=sampler,
             drop_last=drop_last,
             num_workers=self._num_workers,
-            collate_fn=_already_a_batch,
+            collate_fn=as_it_is,
         )
-
-
-class _Fetched(Dataset[Any]):
-    def __init__(self, examples: BatchedExamples) -> None:
-        self._examples = examples
-
-    def __len__(self) -> int:
-        return len(self._examples)
-
-    def __getitems__(self, indices: list[int]) -> Any:
-        return self._examples.__getitems__(indices)
-
-    def __getitem__(self, index: int) -> Any:
-        return self._examples.__getitems__([index])
-
-
-def _already_a_batch(batch: Any) -> Any:
-    return batch

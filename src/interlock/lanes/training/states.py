@@ -5,6 +5,7 @@ checkable or absent. The two newest are kept; one that does not match its digest
 used. Content is tensors and plain values only and is read with `weights_only=True`.
 """
 
+import errno
 import hashlib
 import os
 import re
@@ -14,7 +15,7 @@ from typing import IO, Any, BinaryIO, cast
 import torch
 from lightning.pytorch.plugins.io import CheckpointIO
 
-from interlock.errors import StageError
+from interlock.errors import CorruptStateError, DiskFullError, StageError
 from interlock.lanes.spec import Progress
 from interlock.provenance.digest import sha256_file
 from interlock.provenance.files import atomic_file
@@ -22,6 +23,7 @@ from interlock.provenance.files import atomic_file
 KEPT_STATES = 2
 _NAME = re.compile(r"^resume_(\d{9,})_([0-9a-f]{64})\.ckpt$")
 _UNNAMED = "writing.ckpt"
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class StateStore:
@@ -85,7 +87,7 @@ class StateIO(CheckpointIO):
         try:
             content = torch.load(path, map_location="cpu", weights_only=True)
         except Exception as error:  # torch raises UnpicklingError, RuntimeError, EOFError ... for unreadable bytes
-            raise StageError(
+            raise CorruptStateError(
                 f"resumable state cannot be read: {error}",
                 path=path,
                 hint="delete the file to start from the one before",
@@ -134,7 +136,8 @@ class _HashingFile:
 
 def disk_error(error: Exception, folder: Path) -> StageError:
     """The one way a failed write is told."""
-    return StageError(
+    is_full = isinstance(error, OSError) and error.errno in _NO_ROOM
+    return (DiskFullError if is_full else StageError)(
         f"cannot save the training state: {error}",
         path=folder,
         hint="free disk space or fix the folder's permissions, then start again: the last good state is used",

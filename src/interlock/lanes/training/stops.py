@@ -11,7 +11,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-from interlock.errors import StageError
+from interlock.errors import BudgetError
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -27,9 +27,15 @@ class Halt(Exception):  # noqa: N818 - control flow between a callback and the l
 class StopRequests:
     """Collects reasons to stop. As a context manager it takes over SIGINT and SIGTERM in the main thread."""
 
-    def __init__(self, *, hours_max: float, clock: Callable[[], float]) -> None:
-        """`clock` gives seconds and never goes back; the ceiling counts from here."""
-        self._hours_max, self._clock, self._started_s = hours_max, clock, clock()
+    def __init__(
+        self,
+        *,
+        hours_max: float,
+        clock: Callable[[], float],
+        halt: Callable[[], BaseException | None] = lambda: None,
+    ) -> None:
+        """`clock` gives seconds and never goes back; the ceiling counts from here. `halt` may know further reasons."""
+        self._hours_max, self._clock, self._started_s, self._halt = hours_max, clock, clock(), halt
         self._signal: int | None = None
         self._previous: dict[int, Any] = {}
 
@@ -39,8 +45,8 @@ class StopRequests:
             return KeyboardInterrupt(f"training was interrupted by {signal.Signals(self._signal).name}; it resumes")
         hours = (self._clock() - self._started_s) / 3600
         if hours <= self._hours_max:
-            return None
-        return StageError(
+            return self._halt()
+        return BudgetError(
             f"training used {hours:.3g} hours, over its ceiling; a resumable state is saved",
             key="budget.compute_hours_max",
             value=self._hours_max,

@@ -46,7 +46,7 @@ def newest(
     given = {column: value for column, value in wanted.items() if value is not None}
     where = " AND ".join(f"{column} = :{column}" for column in given) or "1"
     query = (
-        f"SELECT body FROM heartbeats WHERE number IN (SELECT max(number) FROM heartbeats WHERE {where} "  # noqa: S608
+        f"SELECT body FROM heartbeats WHERE number IN (SELECT max(number) FROM heartbeats WHERE {where} "
         "GROUP BY agent, lane, stage) ORDER BY number"
     )
     with store.reading() as database:

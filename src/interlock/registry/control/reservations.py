@@ -265,7 +265,7 @@ class Reservations:
             f"not free now (quota {_listed(limits)}): " + "; ".join(in_the_way),
             key="resources",
             value=_listed({name: amount / THOUSAND for name, amount in wanted.items()}),
-            hint="wait for it, end that work, or raise control.quotas in conf/config.yaml; see interlock resources",
+            hint="wait, end that work, or raise control.quotas in conf/config.yaml; interlock resources list shows all",
         )
 
 

@@ -33,9 +33,7 @@ def find(database: sqlite3.Connection, name: str) -> Reservation:
     """A reservation by its name, whatever became of it. Raises UsageError."""
     row = database.execute("SELECT ticket FROM reservations WHERE id = ?", (name,)).fetchone()
     if row is None:
-        raise UsageError(
-            "no such reservation", key="reservation", value=name, hint="interlock resources lists those that stand"
-        )
+        raise UsageError("no such reservation", key="reservation", value=name, hint="interlock resources list")
     return read(database, row["ticket"])
 
 

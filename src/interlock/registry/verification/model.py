@@ -12,7 +12,7 @@ from interlock.contracts.verification import Link
 from interlock.errors import InterlockError
 from interlock.provenance import chain
 from interlock.provenance.canonical import canonical_json, pretty_json, sha256_json
-from interlock.provenance.identity import run_id
+from interlock.provenance.identity import input_digests, run_id
 from interlock.registry.cards import make_card
 from interlock.registry.kept import SUPERSEDED
 from interlock.registry.layout import CARD, MODEL_STAGES, RECORDS, FinishedRun, placements
@@ -145,7 +145,7 @@ def _check_run_id(archived: Archived, records: Mapping[StageName, StageRecord], 
             seed=int(str(train.params.get("seed"))),
             hardware=_mapping(train.params.get("hardware")),
             dataset_sha256=str(prepare.facts.get("dataset_sha256")),
-            input_digests={},
+            input_digests=input_digests(train),
             code_sha256=train.code_sha256,
             lock_sha256=train.lock_sha256,
         )
@@ -155,7 +155,7 @@ def _check_run_id(archived: Archived, records: Mapping[StageName, StageRecord], 
         findings.broken(name, "its configuration has no seed", path=path)
     else:
         if found != archived.run_id:
-            detail = f"configuration, data, code and lock give {found}, the run is called {archived.run_id}"
+            detail = f"configuration, data, inputs, code and lock give {found}, the run is called {archived.run_id}"
             findings.broken(name, detail, path=path)
         else:
             findings.holds(name, found, path=path)

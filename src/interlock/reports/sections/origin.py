@@ -139,8 +139,15 @@ def _sources(facts: RunFacts, card: RunCard) -> list[Node]:
         Node(kind="dataset", name=card.dataset, detail=f"{card.dataset_sha256[:DIGITS]}{size}"),
         Node(kind="code", name=f"{commit}{dirty}", detail=card.code_sha256[:DIGITS], is_id=True),
         Node(kind="lock", name=f"Python {card.env.get('python_version', '?')}", detail=card.lock_sha256[:DIGITS]),
-        *(Node(kind=role, name=name, detail=verdict, state=verdict) for role, name, verdict in facts.parents),
+        *(_parent(card, role, name, verdict) for role, name, verdict in facts.parents),
     ]
+
+
+def _parent(card: RunCard, role: str, run_id: str, verdict: str) -> Node:
+    """A run that this one was made from."""
+    is_unpassed = role.removeprefix("input ") in card.observations.unpassed_inputs
+    detail = f"{verdict}, allowed" if is_unpassed else verdict
+    return Node(kind=role, name=run_id, detail=detail, state=verdict, is_id=True)
 
 
 def _run(card: RunCard) -> Node:
@@ -190,6 +197,8 @@ def _identity(card: RunCard) -> list[tuple[str, str]]:
         ("lane", f"{card.lane} ({card.model_type})"),
         ("dataset", card.dataset),
         ("dataset digest", card.dataset_sha256),
+        *_inputs(card),
+        *_recovered(card),
         ("seed", str(card.seed)),
         ("configuration digest", card.config_sha256),
         ("code digest", card.code_sha256),
@@ -203,6 +212,19 @@ def _identity(card: RunCard) -> list[tuple[str, str]]:
         ("duration", f"{seen.duration_mins:.1f} min"),
         ("cost", "unknown" if seen.spend.cost_usd is None else f"${seen.spend.cost_usd:,.2f}"),
     ]
+
+
+def _inputs(card: RunCard) -> list[tuple[str, str]]:
+    """Other runs that it was made from, by digest; one that had not passed says so."""
+    unpassed = card.observations.unpassed_inputs
+    notes = {name: f", allowed although its verdict was {verdict}" for name, verdict in unpassed.items()}
+    return [(f"input {name}", f"{text}{notes.get(name, '')}") for name, text in sorted(card.inputs.items())]
+
+
+def _recovered(card: RunCard) -> list[tuple[str, str]]:
+    """The run before it, and every fault on the way."""
+    parent = [("parent run", card.parent_run)] if card.parent_run else []
+    return parent + [("recovered", told) for told in card.observations.recovery]
 
 
 def _files(card: RunCard) -> list[dict[str, str]]:

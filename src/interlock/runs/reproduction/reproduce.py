@@ -45,6 +45,7 @@ from interlock.runs.reproduction.differing_stages import (
     compare_metrics,
     compare_stage,
 )
+from interlock.runs.reproduction.inputs import give_inputs
 from interlock.stages.place import Place, load_record
 
 REPRODUCTIONS = "reproductions"
@@ -87,6 +88,7 @@ def reproduce(
     card = read_card(home, run_id)
     archived = {stage: item for stage, item in archived_stages(home, card).items() if _is_up_to(stage, last)}
     place = _place(workspace, scratch, card, archived)
+    give_inputs(home, place.folder, (item.record for item in archived.values()))
     with ExitStack() as stack:
         plan = _plan(stack, place, scratch, card, archived, with_current_code, tolerances or Tolerances())
         for caveat in plan.caveats:

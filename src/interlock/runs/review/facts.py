@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from interlock.contracts.card import RunCard
 from interlock.contracts.decision import Decision
+from interlock.contracts.input import run_named
 from interlock.contracts.stage import StageRecord
 from interlock.contracts.sweep import Ranking, SweepJob, SweepManifest
 from interlock.contracts.verdict import Judgement
@@ -217,8 +218,9 @@ def _parents(home: Path, card: RunCard | None) -> tuple[tuple[str, str, str], ..
         return ()
     verdicts = {row.run_id: row.verdict or "not judged" for row in queries.list_runs(home)}
     named = [("parent run", card.parent_run)] if card.parent_run else []
-    named += [(f"input {name}", value) for name, value in sorted(card.inputs.items())]
-    return tuple((role, str(value), verdicts.get(str(value).removeprefix("run:"), "")) for role, value in named)
+    named += [(f"input {name}", run_named(value)) for name, value in sorted(card.inputs.items())]
+    unpassed = {f"input {name}": verdict for name, verdict in card.observations.unpassed_inputs.items()}
+    return tuple((role, run, unpassed.get(role) or verdicts.get(run, "")) for role, run in named)
 
 
 def _prepared(card: RunCard, home: Path, workspace: Path) -> list[Path]:

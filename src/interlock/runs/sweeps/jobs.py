@@ -7,7 +7,7 @@ A job counts as done when its result says so and its run is archived; everything
 that was saved. Does not compose configurations (`interlock.config.sweep_plan`) and starts nothing.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -48,6 +48,8 @@ class ComposedJob:
     """The composed parameters, `params/<lane>.yaml`."""
     experiment: Experiment
     """The same, validated."""
+    needs: tuple["ComposedJob", ...] = ()
+    """Lanes that it is made from."""
 
 
 def params_digest(text: str) -> str:
@@ -86,11 +88,16 @@ def named(jobs: Sequence[PlannedJob]) -> tuple[PlannedJob, ...]:
     )
 
 
-def context_digest(workspace: Path, jobs: Iterable[ComposedJob]) -> str:
-    """Digest of what the results follow from besides the parameters: code, environment and data of the jobs' lanes."""
+def context_digest(workspace: Path, jobs: Sequence[ComposedJob]) -> str:
+    """Digest of what the results follow from besides the parameters of the jobs.
+
+    That is the code, the environment and the data of their lanes and of lanes that these are made from, and the
+    parameters of the latter.
+    """
     code: dict[str, Any] = {}
     data: dict[str, str | None] = {}
-    for job in jobs:
+    needed = {job.lane: job for job in _needed(jobs)}
+    for job in (*jobs, *needed.values()):
         config = plain(job.experiment)
         kind, place = config["lane"]["kind"], Place.of_workspace(workspace, job.lane)
         spec = find_lane(kind)
@@ -101,7 +108,14 @@ def context_digest(workspace: Path, jobs: Iterable[ComposedJob]) -> str:
         if reads not in data:
             key = stage_key("prepare", place, spec, config)
             data[reads] = sha256_json([key.code_sha256, key.sources_sha256])
-    return sha256_json({"code": code, "data": data})
+    others = {lane: params_digest(job.text) for lane, job in needed.items()}
+    return sha256_json({"code": code, "data": data} | ({"needs": others} if others else {}))
+
+
+def _needed(jobs: Iterable[ComposedJob]) -> Iterator[ComposedJob]:
+    for job in jobs:
+        yield from job.needs
+        yield from _needed(job.needs)
 
 
 def sweep_identity(jobs: Sequence[PlannedJob], *, sweeper: str, search: Search | None, context: str) -> str:

@@ -42,6 +42,8 @@ class Told:
 
     reproduced: str = ""
     """Level that its newest reproduction reached; empty when nobody tried."""
+    waived: str = ""
+    """Who waived the inconclusive verdict and until when; empty where no waiver stood when this was gathered."""
 
     @property
     def models(self) -> Path:
@@ -62,6 +64,7 @@ def identity(told: Told) -> dict[str, JsonValue]:
         "machine_class": card.observations.machine_class,
         "reproducibility": card.reproducibility,
         "parent_run": card.parent_run,
+        "inputs": dict(card.inputs),
         "environment": dict(card.env),
     }
 
@@ -72,6 +75,8 @@ def tags(told: Told) -> tuple[str, ...]:
     found += [f"verdict:{told.judgement.verdict}"] if told.judgement else []
     found += [f"action:{told.decision.action}"] if told.decision else []
     found += [f"stage:{told.stage}"] if told.stage else []
+    found += ["waived"] if told.waived else []
+    found += ["recovered"] if told.card.observations.recovery else []
     found += [f"reproduced:{told.reproduced}"] if told.reproduced else []
     return tuple(found)
 
@@ -86,6 +91,7 @@ def summary(told: Told) -> dict[str, Cell]:
     values |= {
         "verdict": told.judgement.verdict.value if told.judgement else None,
         "action": told.decision.action.value if told.decision else None,
+        "waived": told.waived or None,
         "export": card.export,
         "reproduced": told.reproduced or None,
         "duration_mins": observed.duration_mins,

@@ -53,8 +53,8 @@ class _Tracked:
         self._inner.message(text)
 
     def stage_begins(self, stage: StageName, run_id: str | None) -> None:
-        """Open the run when it begins to train; a stage after that means that training has ended well."""
-        self.training_ends(exit_code=0)
+        """Open the run when it begins to train; another stage after that means that training has ended well."""
+        self.training_ends(exit_code=1 if stage == "train" else 0)  # training again: a fault was healed
         if stage == "train" and run_id is not None:
             self._training_begins(run_id)
         self._inner.stage_begins(stage, run_id)

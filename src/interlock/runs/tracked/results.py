@@ -132,6 +132,7 @@ def gathered(home: Path, run_id: str) -> Told:
         model_id=model.id if model else "",
         stage=model.stage if model else "",
         reproduced=_reproduced(run_folder(home, run_id)),
+        waived=row.waived if row else "",
     )
 
 

@@ -30,6 +30,7 @@ def without(metadata: dict[str, Any], key: str) -> dict[str, Any]:
     ("change", "message"),
     [
         (lambda m: without(m, "features"), "does not say how to encode"),
+        (lambda m: without(m, "format"), "does not say how to ask it"),
         (lambda m: without(m, "roles"), "does not say how to encode"),
         (
             lambda m: {**m, "roles": {"query": {"weighting": {"wrd": 1.0}, "constants": {}}}},
@@ -70,3 +71,11 @@ def test_roles_differ(exported: SimpleNamespace) -> None:
     assert (
         np.abs(encoder.encode(["csv file"], role="query") - encoder.encode(["csv file"], role="document")).max() > 0.01
     )
+
+
+def test_requests_of_several_roles_are_answered_in_their_order(exported: SimpleNamespace) -> None:
+    encoder = ExportedEncoder.open(exported.path)
+    roles = ["document", "query", "query", "document", "query"]
+    answered = encoder.answer([{"role": role, "text": text} for role, text in zip(roles, TEXTS, strict=True)])
+    for row, role, text in zip(answered, roles, TEXTS, strict=True):
+        np.testing.assert_allclose(row, encoder.encode([text], role=role)[0], atol=1e-6)

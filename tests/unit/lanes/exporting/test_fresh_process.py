@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 
 from interlock.errors import StageError
+from interlock.lanes.exporting.answering import ExportedEncoder
 from interlock.lanes.exporting.fresh_process import Parity, _run, answers, parity
 
 TEXTS = ["", "csv", "read_csv into a DataFrame", "sort the rows of a table " * 30]
+REQUESTS = [{"role": "document", "text": text} for text in TEXTS]
 
 
 def test_fresh_process_answers_like_the_model(exported: SimpleNamespace, tower: ModuleType) -> None:
-    answered_SND = answers(exported.path, TEXTS, role="document", batch_sizes=(1, 3))
+    answered_SND = answers(exported.path, REQUESTS, opener=ExportedEncoder, batch_sizes=(1, 3))
     assert answered_SND.shape == (2, 4, 16)
     found = parity(answered_SND, tower.torch_vectors(TEXTS, "document").numpy())
     assert found.holds
@@ -22,7 +24,7 @@ def test_fresh_process_answers_like_the_model(exported: SimpleNamespace, tower: 
 def test_a_broken_file_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "m.onnx").write_bytes(b"not onnx")
     with pytest.raises(StageError, match=r"m\.onnx: exported model does not answer[\s\S]*not a loadable ONNX model"):
-        answers(tmp_path / "m.onnx", TEXTS, role="query")
+        answers(tmp_path / "m.onnx", REQUESTS, opener=ExportedEncoder)
 
 
 @pytest.mark.parametrize(

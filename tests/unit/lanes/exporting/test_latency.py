@@ -4,17 +4,25 @@ import numpy as np
 import pytest
 
 from interlock.errors import StageError
+from interlock.lanes.exporting.answering import ExportedEncoder
 from interlock.lanes.exporting.latency import Latency, hardware_name, measure_latency
 
 
-@pytest.mark.parametrize(("texts", "num_queries"), [(["a"], 999), ([], 1000)])
-def test_too_little_to_measure_is_refused(exported: SimpleNamespace, texts: list[str], num_queries: int) -> None:
-    with pytest.raises(StageError, match="at least 1000 queries and some text"):
-        measure_latency(exported.path, texts, role="query", num_queries=num_queries)
+def queries(*texts: str) -> list[dict[str, str]]:
+    return [{"role": "query", "text": text} for text in texts]
 
 
-def test_every_query_is_timed(exported: SimpleNamespace) -> None:
-    found = measure_latency(exported.path, ["read a csv file", "", "sort rows"], role="query", num_queries=1003)
+@pytest.mark.parametrize(("requests", "num_requests"), [(queries("a"), 999), ([], 1000)])
+def test_too_little_to_measure_is_refused(
+    exported: SimpleNamespace, requests: list[dict[str, str]], num_requests: int
+) -> None:
+    with pytest.raises(StageError, match="at least 1000 requests, and one to repeat"):
+        measure_latency(exported.path, requests, opener=ExportedEncoder, num_requests=num_requests)
+
+
+def test_every_request_is_timed(exported: SimpleNamespace) -> None:
+    asked = queries("read a csv file", "", "sort rows")
+    found = measure_latency(exported.path, asked, opener=ExportedEncoder, num_requests=1003)
     assert found.samples_ms.shape == (1003,)
     assert (found.samples_ms > 0).all()
     assert found.quantile(0.5) <= found.quantile(0.95) <= found.samples_ms.max()

@@ -139,11 +139,9 @@ def test_training_reads_words_alone_and_scores_the_same(fitted):
     words = [front.trained_part(inputs) for inputs in whole]
     assert all(set(inputs.features.kinds) == {0} for inputs in words)
     network.eval()
-    scores, expected = (
-        network.training_scores(*(inputs.take(range(4)) for inputs in pair), (QUERY, DOCUMENT))
-        for pair in (words, whole)
-    )
-    assert torch.equal(scores, expected)
+    for role, inputs in ((QUERY, 0), (DOCUMENT, 1)):
+        vectors, expected = (network.training_vectors(texts[inputs].take(range(4)), role) for texts in (words, whole))
+        assert torch.equal(vectors, expected)
 
 
 def test_the_sketch_keeps_the_pivoted_tfidf_similarity(fitted):
@@ -201,9 +199,9 @@ def test_dropout_acts_in_training_alone(fitted):
     )
     batch = front.inputs(texts(4, 20, 5), DOCUMENT).take(range(4))
     network.eval()
-    assert torch.equal(*(network.training_scores(batch, batch, (QUERY, DOCUMENT)) for _ in range(2)))
+    assert torch.equal(*(network.training_vectors(batch, DOCUMENT) for _ in range(2)))
     network.train()
-    assert not torch.equal(*(network.training_scores(batch, batch, (QUERY, DOCUMENT)) for _ in range(2)))
+    assert not torch.equal(*(network.training_vectors(batch, DOCUMENT) for _ in range(2)))
 
 
 def test_idf_falls_and_stays_positive():

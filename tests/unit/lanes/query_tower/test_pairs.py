@@ -35,14 +35,14 @@ def test_other_answers_of_a_query_are_masked():
 
 def test_an_answer_among_the_mined_negatives_is_masked():
     batch = pairs([0, 1], [0, 1], negatives=np.array([[1], [0], [0], [0]]), draws=1).__getitems__([0, 1])
-    assert batch["documents"]["vectors"].shape == (4, 4)
+    assert batch["documents"][0]["vectors"].shape == (4, 4)
     assert batch["masked"].tolist() == [[False, False, False, True], [False, False, True, False]]
 
 
 def test_draws_follow_from_seed_and_batch_alone():
     pool = np.arange(40).reshape(4, 10) % 4
     first, again, other = (
-        pairs([0, 1, 2], [0, 1, 2], negatives=pool, draws=3, seed=seed).__getitems__([2, 0])["documents"]["vectors"]
+        pairs([0, 1, 2], [0, 1, 2], negatives=pool, draws=3, seed=seed).__getitems__([2, 0])["documents"][0]["vectors"]
         for seed in (1, 1, 2)
     )
     assert torch.equal(first, again)
@@ -81,7 +81,7 @@ def test_the_mask_of_a_batch_is_every_answer_but_the_own(data):
     found = pairs(*zip(*answers, strict=True), negatives=pool, draws=2)
     chosen = data.draw(st.lists(st.integers(0, len(answers) - 1), min_size=1, max_size=6))
     batch = found.__getitems__(chosen)
-    candidates = batch["documents"]["vectors"].argmax(1).tolist()
+    candidates = batch["documents"][0]["vectors"].argmax(1).tolist()
     for i, pair in enumerate(chosen):
         expected = [(answers[pair][0], document) in answers for document in candidates]
         expected[i] = False

@@ -45,11 +45,8 @@ class Numbers:
 
 
 class Regression(TrainedModule):
-    def training_step(self, batch, batch_idx):
-        return functional.mse_loss(self.network(batch[0]), batch[1])
-
-    def validation_step(self, batch, batch_idx):
-        return {"loss": functional.mse_loss(self.network(batch[0]), batch[1]), "count": len(batch[0])}
+    def loss(self, part):
+        return functional.mse_loss(self.network(part[0]), part[1])
 
 
 class Messages(Silent):
@@ -88,9 +85,9 @@ def tiny_config(**changes) -> TrainerConfig:
     return TrainerConfig(**(values | changes))
 
 
-def tiny_fit(job: StageJob, config: TrainerConfig, *, lr=1e-2, train=None, workers=0) -> TrainingResult:
+def tiny_fit(job: StageJob, config: TrainerConfig, *, lr=1e-2, train=None, workers=0, dropout=0.1) -> TrainingResult:
     torch.manual_seed(0)
-    network = nn.Sequential(nn.Linear(8, 16), nn.Dropout(0.1), nn.Linear(16, 1))
+    network = nn.Sequential(nn.Linear(8, 16), nn.Dropout(dropout), nn.Linear(16, 1))
     data = ResumableData(train or Numbers(200, 1), Numbers(40, 2), batch_size=16, seed=job.seed, num_workers=workers)
     return fit(job, Regression(network, AdamW(kind="adamw", lr=lr)), data, config)
 

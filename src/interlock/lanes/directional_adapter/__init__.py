@@ -1,0 +1,1 @@
+"""Lane `directional_adapter`: which of two consecutive passages comes first?"""

@@ -1,0 +1,123 @@
+"""Every built-in lane, small enough to be trained and killed dozens of times: its data and its configuration.
+
+`prepared(name, root)` writes what the lane's prepare stage reads and returns the values of `lane.*`. Each lane's
+`trainer` has `epochs` and `batch_size` here; tests add what they vary.
+"""
+
+import json
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from interlock.contracts.stage import Artifact, StageRecord
+from interlock.lanes.catalog import find_lane
+from interlock.lanes.spec import StageJob
+from interlock.stages.progress import Silent
+
+OPTIMIZER = {"kind": "adamw", "lr": 0.01}
+TRAINER = {"epochs": 3, "batch_size": 8, "log_every_steps": 1, "early_stop_patience": 2, "checkpoint_every_epochs": 2}
+
+
+def _query_tower(root: Path) -> dict[str, Any]:
+    """60 topics of invented words, two documents and queries each; the part that is trained has dropout."""
+    dice, words = random.Random(0), [f"{a}{b}ax" for a in "bdfgklmnprst" for b in "aeiouyhw"]
+    corpus, queries, answers = [], [], ["query-id\tcorpus-id\tscore"]
+    for topic in range(60):
+        own = dice.sample(words, 6)
+        for part in range(2):
+            name = f"{topic}_{part}"
+            corpus.append({"_id": f"d{name}", "title": name, "text": " ".join(dice.choices(own, k=9))})
+            queries.append({"_id": f"q{name}", "text": " ".join(dice.choices(own, k=3) + dice.choices(words, k=1))})
+            answers.append(f"q{name}\td{name}\t1")
+    (root / "beir" / "qrels").mkdir(parents=True, exist_ok=True)
+    for file, rows in (("corpus", corpus), ("queries", queries)):
+        (root / "beir" / f"{file}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (root / "beir" / "qrels" / "train.tsv").write_text("\n".join(answers) + "\n")
+    encoder = {
+        "kind": "hashed", "buckets": 1024, "max_features": 64, "char_ngrams": None,
+        "lexical": {"dimensions": 64}, "semantic": {"dimensions": 8, "dropout": 0.2},
+    }  # fmt: skip
+    return {
+        "kind": "query_tower",
+        "data": {
+            "kind": "beir", "path": "beir", "name": "tiny", "group_field": None,
+            "splits": {"train": "train", "validation": None, "test": None},
+            "validation_fraction": 0.2, "test_fraction": 0.2,
+        },
+        "model": {"kind": "tower", "encoder": encoder, "echo": {"reference_dimensions": 4}},
+        "optimizer": OPTIMIZER,
+        "trainer": TRAINER | {"hard_negatives": 2, "hard_negative_pool": 5},
+    }  # fmt: skip
+
+
+def _write_stories(root: Path) -> None:
+    """Stories that walk round a ring of topics, a passage for each: the order can be learned."""
+    dice, words = random.Random(0), [f"{a}{b}ax" for a in "bdfgklmnprst" for b in "aeiouyhw"]
+    topics = [words[start : start + 16] for start in range(0, len(words), 16)]
+    (root / "stories").mkdir(parents=True, exist_ok=True)
+    for split, count in (("train", 36), ("val", 8), ("test", 8)):
+        lines = ["document_id,text"]
+        for story in range(count):
+            start = dice.randrange(len(topics))
+            for place in range(dice.randint(5, 9)):
+                passage = " ".join(dice.choices(topics[(start + place) % len(topics)], k=10))
+                lines.append(f"{split}-{story:02d},{passage}.")
+        (root / "stories" / f"{split}.csv").write_text("\n".join(lines) + "\n")
+
+
+def _lvm(root: Path, **model: Any) -> dict[str, Any]:
+    """A predictor with dropout; its pieces have different numbers of targets."""
+    _write_stories(root)
+    return {
+        "kind": "lvm",
+        "data": {"kind": "stories", "path": "stories", "name": "tiny"},
+        "model": {"encoder": {"kind": "lsa", "dimensions": 8}, "width": 16, "dropout": 0.2} | model,
+        "optimizer": OPTIMIZER,
+        "trainer": TRAINER | {"window": 6},
+    }
+
+
+LANES: dict[str, Callable[[Path], dict[str, Any]]] = {
+    "query_tower": _query_tower,
+    "lvm": lambda root: _lvm(root, kind="recurrent"),
+    "lvm/causal_transformer": lambda root: _lvm(root, kind="causal_transformer", heads=2),
+}
+"""By kind of lane, with a variant behind a slash where a kind has several models."""
+
+
+def prepared(name: str, root: Path) -> dict[str, Any]:
+    """Write the data of one of LANES under `root` and return its configuration, as JSON values."""
+    root.mkdir(parents=True, exist_ok=True)
+    return LANES[name](root)
+
+
+def run_stage(stage: str, root: Path, values: dict[str, Any], **changes: Any) -> Any:
+    """Run a stage as the framework would, with its folder, state and record under `root`; returns its outcome."""
+    spec = find_lane(values["kind"])
+    folder = root / stage
+    folder.mkdir(exist_ok=True)
+    earlier = [name for name in ("prepare", "train") if (root / f"{name}.record.json").is_file() and name != stage]
+    job = StageJob(
+        lane=spec.body_model().model_validate_json(json.dumps(values)),
+        seed=1,
+        folder=folder,
+        workspace=root,
+        inputs={name: root / name for name in earlier},
+        records={name: StageRecord.model_validate_json((root / f"{name}.record.json").read_text()) for name in earlier},
+        state=root / "state",
+        run_id="tiny",
+        evaluator_sha256="0" * 64,
+        compute_hours_max=1.0,
+        progress=Silent(),
+        **changes,
+    )
+    outcome = spec.stage_function(stage)(job)
+    files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    record = StageRecord(
+        stage=stage, lane=values["kind"], status=outcome.status, run_id="tiny", params_sha256="0" * 64,
+        code_sha256="0" * 64, lock_sha256="0" * 64, inputs={}, facts=dict(outcome.facts),
+        artifacts={name: Artifact(sha256="0" * 64, size_bytes=0) for name in files},
+    )  # fmt: skip
+    (root / f"{stage}.record.json").write_text(record.model_dump_json())
+    return outcome

@@ -1,0 +1,31 @@
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def tiny():
+    """The module `tiny_lvm.py` beside this file."""
+    path = Path(__file__).with_name("tiny_lvm.py")
+    spec = importlib.util.spec_from_file_location("tiny_lvm", path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session", params=["recurrent", "causal_transformer"])
+def kind(request):
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def finished(tiny, kind, tmp_path_factory):
+    """A folder in which all four stages of a tiny predictor of that kind have run."""
+    root = tmp_path_factory.mktemp(f"finished_{kind}")
+    tiny.write_stories(root / "stories")
+    for stage in ("prepare", "train", "evaluate", "export"):
+        tiny.run(stage, root, tiny.body(kind))
+    return root
