@@ -107,9 +107,48 @@ def test_a_killed_server_loses_nothing_acknowledged(workspace) -> None:
         for sender in senders:
             for number, step in sender.acknowledged:
                 assert found[number] == (f"Mgr-Models-{sender._agent:02}", step)
-    with serving(workspace) as (url, _):
-        answer = httpx.get(f"{url}/api/pas/status", headers={"Authorization": f"Bearer {agent_token(home)}"})
-        assert len(answer.json()) == AGENTS
+    with serving(workspace) as (url, _), asking(workspace, url) as client:
+        assert len(client.get("/api/pas/status").json()) == AGENTS
+
+
+CARD = """\
+id: jc-toy-1
+role: director
+lane: Models
+model_type: toy
+task: estimate a mean
+hyperparameters: {learning_rate: 5e-1, steps: 20}
+acceptance:
+  - check: "accuracy>=0.8"
+"""
+
+
+def test_a_card_becomes_a_job_that_outlives_the_server(workspace) -> None:
+    yaml = {"Content-Type": "application/yaml"}
+    with serving(workspace) as (url, _), asking(workspace, url) as client:
+        first = client.post("/api/managers/Mgr-Models-02/submit", content=CARD, headers=yaml)
+        assert first.status_code == 202, first.text
+        again = client.post("/api/managers/dir_models/submit", content=CARD, headers=yaml)
+        assert (again.status_code, again.json()["id"]) == (200, "jc-toy-1")
+        other = client.post("/api/managers/dir_models/submit", content=CARD.replace("0.8", "0.85"), headers=yaml)
+        assert other.status_code == 422
+        assert "another card" in other.text
+    with serving(workspace) as (url, _), asking(workspace, url) as client:
+        end = time.monotonic() + 120
+        while (job := client.get("/api/jobs/jc-toy-1").json())["state"] in ("submitted", "running"):
+            assert time.monotonic() < end, job
+            time.sleep(0.3)
+        assert (job["state"], job["verdict"]) == ("completed", "pass"), job
+        beats = client.get("/api/pas/status", params={"job": "jc-toy-1"}).json()
+        assert {beat["agent"] for beat in beats} >= {f"Mgr-Models-0{number}" for number in (1, 2, 3, 4)}
+        run = client.get(f"/api/runs/{job['run_id']}").json()
+        assert run["run"]["verdict"] == "pass"
+
+
+def asking(workspace, url: str) -> httpx.Client:
+    """A client with the agents' token."""
+    token = agent_token(workspace.path / "artifacts")
+    return httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=30)
 
 
 @pytest.mark.parametrize(

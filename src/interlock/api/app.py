@@ -2,7 +2,7 @@
 
     app = create_app(home, tokens=..., settings=...)
 
-What needs composition (submitting a card) is passed in, because composing belongs to the command line.
+What follows from the composed configuration is passed in: composing belongs to the command line.
 """
 
 import secrets
@@ -18,13 +18,13 @@ import interlock
 from interlock.api.bodies import refuse_unknown_queries, schemas_of
 from interlock.api.limits import BodyLimit
 from interlock.api.problems import Problem, add_problem_handlers
-from interlock.api.routes import approvals, records, resources, status
+from interlock.api.routes import approvals, jobs, records, resources, status
 from interlock.api.settings import Settings
 from interlock.registry.control.reservations import Reservations
 from interlock.registry.control.store import ControlStore
 from interlock.registry.control.tokens import Tokens
 
-_ROOMS = (approvals, records, resources, status)
+_ROOMS = (approvals, jobs, records, resources, status)
 
 
 def create_app(home: Path, *, tokens: Tokens, settings: Settings) -> FastAPI:

@@ -1,12 +1,12 @@
 """Errors as answers: RFC 9457 problem details, with every fault at once and the way out."""
 
+import json
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
@@ -82,7 +82,7 @@ def problem(
     hint: str | None = None,
     faults: list[dict[str, Any]] | None = None,
     headers: Mapping[str, str] | None = None,
-) -> JSONResponse:
+) -> Response:
     """One problem; members without a value are left out."""
     extras = {"hint": hint, "faults": faults}
     body = {
@@ -92,10 +92,11 @@ def problem(
         "detail": detail,
         **{name: value for name, value in extras.items() if value},
     }
-    return JSONResponse(body, status_code=status, media_type=MEDIA_TYPE, headers=dict(headers or {}))
+    # ASCII, because a refused text may hold what no encoding can say
+    return Response(json.dumps(body), status, media_type=MEDIA_TYPE, headers=dict(headers or {}))
 
 
-def _of_ours(request: Request, error: Exception) -> JSONResponse:
+def _of_ours(request: Request, error: Exception) -> Response:
     assert isinstance(error, InterlockError)
     status = next((code for kind, code in _STATUS if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
     faults = getattr(error, "faults", ())
@@ -114,22 +115,22 @@ def _fault(fault: Fault) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value not in (None, "", [])}
 
 
-def _of_contract(request: Request, error: Exception) -> JSONResponse:
+def _of_contract(request: Request, error: Exception) -> Response:
     assert isinstance(error, ValidationError)
     return _refused(list(error.errors(include_url=False, include_context=False, include_input=False)))
 
 
-def _of_request(request: Request, error: Exception) -> JSONResponse:
+def _of_request(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     return _refused(list(error.errors()))
 
 
-def _refused(found: list[Any]) -> JSONResponse:
+def _refused(found: list[Any]) -> Response:
     faults = [{"key": ".".join(map(str, item["loc"])) or "body", "problem": str(item["msg"])} for item in found]
     count = f"{len(faults)} fault{'s' if len(faults) != 1 else ''}"
     return problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"the request is refused: {count}", faults=faults)
 
 
-def _of_http(request: Request, error: Exception) -> JSONResponse:
+def _of_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     return problem(error.status_code, str(error.detail), headers=error.headers)

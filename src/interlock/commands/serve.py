@@ -52,8 +52,15 @@ def serve(workspace: Path, *, host: str, port: int, allow_remote: bool) -> None:
 
 def _settings(workspace: Path) -> "Settings":
     from interlock.api.settings import Settings
+    from interlock.commands.job import ConfComposer
 
-    return Settings(quotas=control(workspace).quotas, services=services(workspace), agents=agents(workspace))
+    return Settings(
+        workspace=workspace,
+        composer=ConfComposer(workspace),
+        quotas=control(workspace).quotas,
+        services=services(workspace),
+        agents=agents(workspace),
+    )
 
 
 def _is_loopback(host: str) -> bool:

@@ -42,6 +42,8 @@ def test_answers_keep_to_the_description(app, mode: GenerationMode) -> None:
             nonlocal asked
             asked += 1
             token = PERSON if "approvals" in case.path else AGENT
+            if "manager_id" in case.path_parameters:  # a random name would never get as far as the card
+                case.path_parameters["manager_id"] = "dir_models"
             case.call_and_validate(headers={"Authorization": f"Bearer {token}"}, excluded_checks=BEYOND_A_SCHEMA)
 
         answers()
