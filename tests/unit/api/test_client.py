@@ -80,8 +80,9 @@ def test_reservations_over_http_are_those_of_the_store(served) -> None:
         assert app.state.reservations.standing() == (held,)
         with pytest.raises(QuotaError, match="held by mine"):
             client.reserve({"cuda": 0.5}, holder=other)
-        waiting = client.reserve({"cuda": 0.5}, holder=other, wait=True)
+        waiting = client.ask({"cuda": 0.5}, holder=other)
         assert waiting.state == "waiting"
+        assert client.left() == {"cuda": 0.0}
         assert client.release(held.id).state == "released"
         assert client.renew(waiting.id).state == "granted"
         with pytest.raises(QuotaError, match="released"):

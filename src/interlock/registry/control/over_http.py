@@ -5,7 +5,7 @@
         client.reserve({"cuda": 1}, holder=this_process(run=run_id))
 
 A request whose answer got lost is sent again under the same idempotency key, so it counts once. Refusals come back as
-the errors that the store itself would have raised.
+the errors that the store itself would have raised, and `ask poll renew release left` are those of `Reservations`.
 """
 
 import secrets
@@ -61,23 +61,39 @@ class ControlClient:
         """Keep one heartbeat there; returns its number. Raises RegistryError, UsageError."""
         return int(self._post("/api/pas/status", beat.model_dump(mode="json"))["number"])
 
-    def reserve(
-        self, amounts: Mapping[Resource, float], *, holder: Holder, lease_s: float = LEASE_S, wait: bool = False
-    ) -> Reservation:
-        """As `Reservations.reserve`, with `wait` as `ask`. Raises QuotaError, RegistryError, UsageError."""
-        wanted = {"amounts": dict(amounts), "holder": holder.model_dump(mode="json"), "lease_s": lease_s, "wait": wait}
-        return Reservation.model_validate(self._post("/api/resource-manager/reserve", wanted))
+    def reserve(self, amounts: Mapping[Resource, float], *, holder: Holder, lease_s: float = LEASE_S) -> Reservation:
+        """As `Reservations.reserve`. Raises QuotaError, UsageError, RegistryError; so do the others."""
+        return self._reserved(amounts, holder, lease_s, wait=False)
 
-    def renew(self, name: str) -> Reservation:
-        """As `Reservations.renew`."""
+    def ask(self, amounts: Mapping[Resource, float], *, holder: Holder, lease_s: float = LEASE_S) -> Reservation:
+        """As `Reservations.ask`."""
+        return self._reserved(amounts, holder, lease_s, wait=True)
+
+    def poll(self, name: str) -> Reservation:
+        """As `Reservations.poll`."""
         return Reservation.model_validate(self._post("/api/resource-manager/renew", {"id": name}))
+
+    renew = poll
 
     def release(self, name: str) -> Reservation:
         """As `Reservations.release`."""
         return Reservation.model_validate(self._post("/api/resource-manager/release", {"id": name}))
 
+    def left(self) -> dict[Resource, float]:
+        """As `Reservations.left`."""
+        found: dict[Resource, float] = self._answered("GET", "/api/resource-manager")["left"]
+        return found
+
+    def _reserved(
+        self, amounts: Mapping[Resource, float], holder: Holder, lease_s: float, *, wait: bool
+    ) -> Reservation:
+        wanted = {"amounts": dict(amounts), "holder": holder.model_dump(mode="json"), "lease_s": lease_s, "wait": wait}
+        return Reservation.model_validate(self._post("/api/resource-manager/reserve", wanted))
+
     def _post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        headers = {"Idempotency-Key": secrets.token_hex(16)}
+        return self._answered("POST", path, json=body, headers={"Idempotency-Key": secrets.token_hex(16)})
+
+    def _answered(self, method: str, path: str, **request: Any) -> dict[str, Any]:
         sending = tenacity.Retrying(
             stop=tenacity.stop_after_attempt(self._attempts),
             wait=tenacity.wait_random_exponential(multiplier=0.1, max=2.0),
@@ -85,7 +101,7 @@ class ControlClient:
             reraise=True,
         )
         try:
-            answer = sending(self._send, path, body, headers)
+            answer = sending(self._send, method, path, **request)
         except (httpx.TransportError, _AgainError) as error:
             raise RegistryError(
                 f"the control API does not answer: {type(error).__name__}: {error}",
@@ -98,8 +114,8 @@ class ControlClient:
             return found
         raise self._refusal(answer)
 
-    def _send(self, path: str, body: Mapping[str, Any], headers: Mapping[str, str]) -> httpx.Response:
-        answer = self._http.post(path, json=body, headers=headers)
+    def _send(self, method: str, path: str, **request: Any) -> httpx.Response:
+        answer = self._http.request(method, path, **request)
         if answer.status_code in _AGAIN:
             raise _AgainError(f"HTTP {answer.status_code}")
         return answer
