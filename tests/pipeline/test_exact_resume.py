@@ -103,6 +103,7 @@ def told(root, name):
 
 def require_equal(root, whole):
     assert kept(root) == kept(whole)
+    assert not list(root.rglob(".*.part"))
     assert order(root) == order(whole)
     assert sorted(order(whole)) == list(range(len(order(whole))))
     assert logged(root) == logged(whole) == list(range(1, len(order(whole)) + 1))

@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from doors import DOORS, answers, write_params
+from doors import DOORS, answers, place_of, write_params
 from override_cases import Cases, Setting
 
 from interlock.config.compose import compose_each
@@ -180,7 +180,7 @@ def through_real_doors(workspace, lane, settings):
         (folder,) = (workspace.path / "artifacts/work").glob(f"{lane}-*")
         found[door] = facts(folder / "params.yaml", folder)
     shutil.rmtree(workspace.path / "artifacts")
-    experiment = [word for text in texts for word in ("-S", f"++overrides.{text}")]
+    experiment = [word for text in texts for word in ("-S", f"++{place_of(lane)}.{text}")]
     workspace.run("dvc", "exp", "run", "--quiet", *experiment)
     found["dvc exp run -S"] = dvc_facts(workspace, lane)
     shutil.rmtree(workspace.path / "artifacts")
@@ -232,6 +232,13 @@ def test_the_toy_lane_has_the_same_weights_behind_every_door(workspace):
 @pytest.mark.slow
 def test_one_set_has_the_same_weights_behind_every_door(workspace):
     check_weights(workspace, "toy", TOY_SETS[:1])
+
+
+@pytest.mark.slow
+def test_a_lane_that_is_made_from_another_has_the_same_weights_behind_every_door(make_workspace):
+    """`interlock run` runs the other lane itself, as `params.yaml` composes it; DVC has it in the same pipeline."""
+    workspace = make_workspace("pair", lanes=("toy", "follower"))
+    check_weights(workspace, "follower", TOY_SETS[:1])
 
 
 @pytest.mark.slow

@@ -33,10 +33,8 @@ budget:
 
 @pytest.fixture
 def toy(make_workspace):
-    """A workspace with quick heartbeats, and a way to write cards in it."""
-    workspace = make_workspace(git=False)
-    workspace.edit("conf/config.yaml", "heartbeat_s: 60.0", "heartbeat_s: 0.5")
-    return workspace
+    """A workspace of the toy lane without git."""
+    return make_workspace(git=False)
 
 
 def card(workspace, name="card.yaml", *, sleep_s=0.0, accuracy=0.8, hours=1, more=""):
@@ -152,6 +150,7 @@ def test_a_gate_that_fails_is_told_in_the_report(toy):
 def test_a_worker_that_is_gone_is_replaced_and_the_bits_are_the_same(toy, make_workspace, number):
     plain = make_workspace("plain", git=False)
     plain.interlock("job", "submit", card(plain, sleep_s=0.15))
+    toy.edit("conf/config.yaml", "heartbeat_s: 60.0", "heartbeat_s: 1.0")
     name = card(toy, sleep_s=0.15)
     process = submitting(toy, name)
     gone = training_worker(toy, process)
@@ -172,14 +171,14 @@ def test_a_worker_that_is_gone_is_replaced_and_the_bits_are_the_same(toy, make_w
 @pytest.mark.slow
 def test_substitution_is_bounded(toy):
     process = submitting(toy, card(toy, sleep_s=0.5))
-    killed = set()
-    end = time.monotonic() + 120
+    killed = []
+    end = time.monotonic() + 200
     while process.poll() is None and time.monotonic() < end:
-        for line in journal(toy, "worker_started"):
-            if line["stages"] == ["train"] and line["pid"] not in killed and len(attempts(toy)) >= len(killed):
-                time.sleep(1.0)
-                os.killpg(line["pid"], signal.SIGKILL)
-                killed.add(line["pid"])
+        started = [line["pid"] for line in journal(toy, "worker_started") if line["stages"] == ["train"]]
+        begun = list((toy.path / "artifacts/state/attempts/toy/train").glob("*.start.json"))
+        if len(begun) > len(killed) and started[-1] not in killed:
+            os.kill(started[-1], signal.SIGKILL)
+            killed.append(started[-1])
         time.sleep(0.05)
     output, _ = process.communicate(timeout=60)
     assert len(killed) == 4
@@ -190,7 +189,7 @@ def test_substitution_is_bounded(toy):
 
 @pytest.mark.slow
 def test_a_killed_director_is_followed_by_one_that_takes_the_worker_over(toy):
-    name = card(toy, sleep_s=0.3)
+    name = card(toy, sleep_s=1.0)
     process = submitting(toy, name)
     worker = training_worker(toy, process)
     os.kill(process.pid, signal.SIGKILL)
@@ -218,6 +217,26 @@ def test_cancelled_it_ends_with_a_state_and_the_same_card_goes_on(toy):
     (log,) = (toy.path / "artifacts/work").glob("toy-*/train/loss.csv")
     assert len(log.read_text().splitlines()) == 21
     assert report(toy)["state"] == "completed"
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_the_worker_with_a_state(toy):
+    process = submitting(toy, card(toy, sleep_s=0.3))
+    worker = training_worker(toy, process)
+    os.kill(process.pid, signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, output
+    assert "stopping its worker at the next step" in output
+    assert not psutil.pid_exists(worker)
+    assert attempts(toy)[-1]["exit"] == "interrupted"
+    assert "interrupted" in toy.interlock("job", "status", "jc-toy-1")
+
+
+@pytest.mark.slow
+def test_work_over_its_hours_is_stopped(toy):
+    """Data preparation has a tenth of the job's hours; a process does not even start in a thousandth of a second."""
+    said = toy.interlock("job", "submit", card(toy, hours=2e-6), code=1)
+    assert "jc-toy-1-mgr01: over its 2e-07 hours" in said
 
 
 @pytest.mark.slow

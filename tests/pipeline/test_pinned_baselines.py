@@ -89,6 +89,8 @@ def test_the_production_model_is_pinned_while_composing(workspace, pair):
     name = next(model["id"] for model in models if model["run_id"] == first)
     for stage in ("staging", "production"):
         workspace.interlock("judge", first)
+        if stage == "production":
+            workspace.interlock("approve", name, "--for", "first_release", "--by", "Ada", "--reason", "seen in staging")
         workspace.interlock("registry", "promote", name, "--to", stage, "--by", "Ada", "--reason", "first")
 
     overrides(workspace, seed=2, baseline="accuracy", baseline_run="registry:toy@production", margin=-0.02)

@@ -32,9 +32,16 @@ def promote(workspace, to, *, model=None, by="Ada", code=0):
     )
 
 
+def approve(workspace, *, model=None, purpose="first_release", by="Ada", code=0):
+    name = model or models(workspace)[0]["id"]
+    return workspace.interlock("approve", name, "--for", purpose, "--by", by, "--reason", "seen in staging", code=code)
+
+
 def test_one_promotes_and_the_other_sees_it_verified(clones):
     first, second = clones
     promote(first, "staging")
+    assert "nobody was asked yet" in promote(first, "production", code=1)
+    approve(first)
     promote(first, "production")
     first.interlock("push")
     assert models(second) == []
@@ -96,7 +103,7 @@ def test_two_promotions_unaware_of_each_other_are_contested_until_one_is_made_ag
         workspace.interlock("pull")
     seen = [{item["id"]: (item["stage"], item["contested_by"]) for item in models(place)} for place in clones]
     assert seen[0] == seen[1]
-    assert sorted(stage for stage, _ in seen[0].values()) == ["archived", "staging"]
+    assert sorted(stage for stage, _ in seen[0].values()) == ["retired", "staging"]
     assert {name: rivals for name, (_, rivals) in seen[0].items()} == {one: [other], other: [one]}
     assert "CONTESTED" in first.interlock("status")
     assert "contested" in second.interlock("registry", "list")
@@ -110,11 +117,34 @@ def test_two_promotions_unaware_of_each_other_are_contested_until_one_is_made_ag
         workspace.interlock("verify", "--all")
 
 
+@pytest.mark.slow
+def test_one_asks_and_the_other_says_yes_from_another_home(clones):
+    first, second = clones
+    promote(first, "staging")
+    promote(first, "production", code=1)
+    first.interlock("push")
+    second.interlock("pull")
+    (asked,) = json.loads(second.interlock("approvals", "list", "--json"))["approvals"]
+    assert (asked["state"], asked["purpose"]) == ("requested", "first_release")
+    approve(second, model=asked["model"], by="Bo")
+    second.interlock("push")
+    first.interlock("pull")
+    promote(first, "production")
+    first.interlock("push")
+    second.interlock("pull")
+    for workspace in clones:
+        (seen,) = json.loads(workspace.interlock("approvals", "list", "--json"))["approvals"]
+        assert (seen["state"], seen["by"]) == ("used", "Bo")
+        workspace.interlock("verify", "--all")
+        assert f"approval {seen['id'][:12]}" in first.interlock("status")
+    assert models(first) == models(second)
+
+
 def test_nothing_but_a_pass_under_the_present_gates_is_promoted(workspace):
     workspace.repro()
     workspace.interlock("sync")
     (model,) = models(workspace)
-    assert "from candidate it can go to staging" in promote(workspace, "production", code=2)
+    assert f"promote {model['id']} --to shadow or staging" in promote(workspace, "production", code=2)
     assert "no such stage" in promote(workspace, "shelf", code=2)
     lower, higher = "overrides: {}\nlane", "overrides: {lane: {gates: {accuracy: {target: 0.99}}}}\nlane"
     workspace.edit("params.yaml", lower, higher)

@@ -6,6 +6,7 @@
 
 import json
 import random
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -78,8 +79,21 @@ def _lvm(root: Path, **model: Any) -> dict[str, Any]:
     }
 
 
+def _directional_adapter(root: Path) -> dict[str, Any]:
+    """Pairs of a story's neighbouring passages, with both kinds of dropout."""
+    _write_stories(root)
+    return {
+        "kind": "directional_adapter",
+        "data": {"kind": "stories", "path": "stories", "name": "tiny"},
+        "model": {"kind": "adapter", "encoder": {"kind": "hashed", "buckets": 512}, "dimensions": 4, "hidden": 8},
+        "optimizer": OPTIMIZER,
+        "trainer": TRAINER | {"batch_size": 24},
+    }
+
+
 LANES: dict[str, Callable[[Path], dict[str, Any]]] = {
     "query_tower": _query_tower,
+    "directional_adapter": _directional_adapter,
     "lvm": lambda root: _lvm(root, kind="recurrent"),
     "lvm/causal_transformer": lambda root: _lvm(root, kind="causal_transformer", heads=2),
 }
@@ -96,7 +110,8 @@ def run_stage(stage: str, root: Path, values: dict[str, Any], **changes: Any) ->
     """Run a stage as the framework would, with its folder, state and record under `root`; returns its outcome."""
     spec = find_lane(values["kind"])
     folder = root / stage
-    folder.mkdir(exist_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
     earlier = [name for name in ("prepare", "train") if (root / f"{name}.record.json").is_file() and name != stage]
     job = StageJob(
         lane=spec.body_model().model_validate_json(json.dumps(values)),

@@ -129,7 +129,13 @@ def _waiver_lines(item: Waiver, signature: str | None) -> list[str]:
 
 
 def _scope(item: Approval) -> str:
-    told = [f"{name} {value}" for name, value in item.scope.items() if value not in ({}, None)]
+    told = [
+        " and ".join(f"{service} (port {port})" for service, port in value.items())
+        if isinstance(value, dict)
+        else f"{name.replace('_', ' ')} {value}"
+        for name, value in item.scope.items()
+        if value not in ({}, None)
+    ]
     return f", for {', '.join(told)}" if told else ""
 
 

@@ -26,7 +26,7 @@ from interlock.provenance.canonical import plain
 from interlock.provenance.workspace import interlock_home
 from interlock.runs.jobs import detached, workers
 from interlock.runs.jobs.accept import accept_job
-from interlock.runs.jobs.answer import lane_report
+from interlock.runs.jobs.answer import read_report
 from interlock.runs.jobs.director import Ended, run_job
 from interlock.runs.jobs.folder import REPORT, JobFolder, job_ids
 from interlock.runs.jobs.plan import plan_job
@@ -44,6 +44,9 @@ _CODES = {
     JobState.FAILED: ExitCode.FAIL,
     JobState.CANCELLED: ExitCode.INTERRUPTED,
 }
+
+
+_BEGINS_S = 5.0
 
 
 class ConfComposer:
@@ -146,7 +149,7 @@ def report(workspace: Path, job_id: str, *, as_json: bool) -> ExitCode:
             value=job_id,
             hint=f"interlock job status {job_id} shows what it does; submit the card again to go on",
         )
-    found = lane_report(job, workspace)
+    found = read_report(job.path / REPORT)
     if as_json:
         print_json(found)
     else:
@@ -206,13 +209,14 @@ def _report_code(found: LaneReport) -> ExitCode:
 
 
 def _watch(job: JobFolder, workspace: Path) -> None:
+    """Show it live until nobody works on it any more; a detached director needs a moment to begin."""
     from interlock.commands.job_screen import shown_live
 
+    alone_since = time.monotonic()
     with shown_live(job, workspace):
-        while job.state() not in ENDED and (job.has_runner or job.state() is not JobState.WAITING):
+        while job.state() not in ENDED and time.monotonic() - alone_since < _BEGINS_S:
             time.sleep(0.5)
-            if not job.has_runner:
-                return
+            alone_since = time.monotonic() if job.has_runner else alone_since
 
 
 def _read(card: Path) -> bytes:

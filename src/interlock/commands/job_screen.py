@@ -1,5 +1,6 @@
 """Jobs on the terminal: one job with its managers as a table, live where somebody watches, and the list of all jobs."""
 
+import re
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -108,8 +109,8 @@ def job_page(view: JobView, *, now: float, width: int) -> "Group":
     if view.problem:
         parts.append(Text(view.problem, style="red"))
     if view.lost_workers:
-        said = "1 worker was" if view.lost_workers == 1 else f"{view.lost_workers} workers were"
-        parts.append(Text(f"{said} replaced; the work was resumed", style="yellow"))
+        said = "1 worker was lost" if view.lost_workers == 1 else f"{view.lost_workers} workers were lost"
+        parts.append(Text(f"{said}; its successor resumes from the last state", style="yellow"))
     if view.state in ENDED and view.report:
         parts.append(Text(f"lane report: interlock job report {view.id}", style="dim"))
     elif view.state is JobState.RUNNING and not view.has_runner:
@@ -143,7 +144,8 @@ def _table(view: JobView, now: float, width: int) -> "Table":
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     wide = width >= 110
-    columns = ["manager", "work", "state", "progress", "loss", "left", *(["cpu", "memory", "heard"] if wide else [])]
+    columns = ["manager", *(["work"] if wide else []), "state", "progress", "loss", "left"]
+    columns += ["cpu", "memory", "heard"] if wide else []
     for name in columns:
         table.add_column(name, justify="right" if name in ("loss", "left", "cpu", "memory", "heard") else "left",
                          no_wrap=name != "work")  # fmt: skip
@@ -151,12 +153,18 @@ def _table(view: JobView, now: float, width: int) -> "Table":
         mark, style = _MANAGERS[item.state]
         again = f" ({item.attempts} attempts)" if item.attempts > len(item.stages) else ""
         state = Text(f"{mark} {item.state}{again}", style=style)
-        row: list[Any] = [item.agent, item.work, state, *_progress(item)]
+        progress, loss, left = _progress(item, has_bar=wide)
+        row: list[Any] = [item.agent, *([_short(item.work)] if wide else []), state, progress, loss, left]
         table.add_row(*row, *(_use(item, view.heartbeat_s, now) if wide else ()))
     return table
 
 
-def _progress(item: ManagerView) -> tuple["Text", str, str]:
+def _short(work: str) -> str:
+    """`Model export (safetensors, ONNX)` without what stands in brackets; numbers there stay."""
+    return re.sub(r" \((?![0-9])[^)]*\)", "", work)
+
+
+def _progress(item: ManagerView, *, has_bar: bool) -> tuple["Text", str, str]:
     """Progress, loss and time left; of a stage that has ended its last numbers without a bar."""
     from rich.text import Text
 
@@ -165,8 +173,8 @@ def _progress(item: ManagerView) -> tuple["Text", str, str]:
         return Text(""), "", ""
     is_running = item.state == "running"
     text = Text()
-    if is_running and beat.step is not None and beat.steps:
-        done = min(_BAR, round(_BAR * beat.step / beat.steps))
+    if has_bar and is_running and beat.steps and (beat.step or 0) < beat.steps:
+        done = round(_BAR * (beat.step or 0) / beat.steps)
         text.append("━" * done, style="cyan").append("━" * (_BAR - done), style="bright_black").append(" ")
     if beat.epoch is not None:
         text.append(f"epoch {beat.epoch}" + (f"/{beat.epochs}" if beat.epochs else "") + "  ")
@@ -214,8 +222,7 @@ def _span(seconds: float) -> str:
     """A duration for people: `0.4 s`, `12 s`, `1:02:03`."""
     if seconds < 60:
         return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
-    text = str(timedelta(seconds=round(seconds)))
-    return text.removeprefix("0:")
+    return str(timedelta(seconds=round(seconds))).removeprefix("0:").removeprefix("0")
 
 
 def _console() -> "Console":

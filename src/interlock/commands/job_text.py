@@ -1,7 +1,7 @@
 """What `interlock job` prints: plans, accepted cards, JSON. Tables are drawn by `interlock.commands.job_screen`."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from interlock.commands.screen import print_json, say
@@ -21,7 +21,7 @@ def show_plan(plan: Plan, *, as_json: bool) -> None:
         return
     say(f"card {plan.card.id} is in order: lane {plan.lane}, {len(plan.managers)} managers; nothing was kept or run")
     for key, value in settings.items():
-        say(f"  {key} = {value}")
+        say(f"  {key} = {_gate(value) if isinstance(value, dict) else value}")
     for card in plan.managers:
         say(f"\n--- {card.id}\n{card_yaml(card).rstrip()}")
 
@@ -52,3 +52,10 @@ def view_json(view: JobView) -> dict[str, Any]:
     values = vars(view) | {"state": view.state.value, "report": str(view.report) if view.report else None}
     managers = [vars(manager) | {"heartbeat": plain(manager.heartbeat)} for manager in view.managers]
     return {**values, "managers": managers}
+
+
+def _gate(value: Mapping[str, Any]) -> str:
+    """A gate that the card adds, in a few words."""
+    if value["kind"] == "predicate":
+        return f"a gate that blocks unless {value['check']}"
+    return f"a gate that blocks unless {value['metric']} is {value['direction'].replace('_', ' ')} {value['target']:g}"

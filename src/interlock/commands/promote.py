@@ -6,7 +6,7 @@ from typing import get_args
 
 from interlock.commands.control import gates_sha256, services
 from interlock.commands.screen import print_json, say
-from interlock.errors import UsageError
+from interlock.errors import ApprovalError, UsageError
 from interlock.provenance.workspace import interlock_home
 from interlock.registry.stages import Promoted, Stage, Target, Withdrawn, shown_stage
 
@@ -15,6 +15,8 @@ def promote(
     workspace: Path, model: str, *, to: str, by: str, reason: str, share: float | None = None, as_json: bool
 ) -> None:
     """Promote a model whose newest judgement, under the gates of `conf/` and `params.yaml`, is a pass."""
+    from interlock.contracts.approval import Need
+    from interlock.registry.approving import ask
     from interlock.registry.archive import read_card
     from interlock.registry.promotion import Present
     from interlock.registry.promotion import promote as promoted
@@ -25,7 +27,12 @@ def promote(
     row = show_model(home, model).model
     lane = read_card(home, row.run_id).lane
     present = Present(gates_sha256=gates_sha256(workspace, lane), services=services(workspace).get(lane, {}))
-    name, event = promoted(home, row.id, to=target, by=by, reason=reason, share_percent=share, present=present)
+    try:
+        name, event = promoted(home, row.id, to=target, by=by, reason=reason, share_percent=share, present=present)
+    except ApprovalError as error:
+        if isinstance(error.need, Need):  # others see after interlock push that somebody is asked
+            ask(home, error.need, subject=error.subject, lane=lane, run=row.run_id, model=row.id)
+        raise
     _told(workspace, name, event, as_json=as_json)
 
 

@@ -130,7 +130,7 @@ def list_runs(
         table.add_row(
             row.run_id,
             row.lane,
-            (_styled(Verdict(row.verdict)) if row.verdict else "-") + (" [bold red]waived[/]" if row.waived else ""),
+            _verdict(row.verdict, row.waived) if row.verdict else "-",
             *((row.action or "-",) if wide else ()),
             row.dataset or "-",
             "-" if row.seed is None else str(row.seed),
@@ -148,10 +148,7 @@ def show_run(workspace: Path, run: str, *, as_json: bool) -> None:
     if as_json:
         print_json(view)
         return
-    verdict = _styled(Verdict(view.run.verdict)) if view.run.verdict else "not judged"
-    _print(f"run [bold]{view.run.run_id}[/bold]  {view.run.lane}  {verdict}  decision {view.run.action or '-'}")
-    if view.run.waived:
-        _print(f"[bold red]{_plain(view.run.waived)}[/]")
+    _print_head(view.run)
     facts = _table("fact", "value")
     if view.card:
         for name, value in (
@@ -181,6 +178,14 @@ def show_run(workspace: Path, run: str, *, as_json: bool) -> None:
         _print(results)
 
 
+def _print_head(run: queries.RunRow) -> None:
+    """Which run, and how it was judged; a waiver in red."""
+    verdict = _styled(Verdict(run.verdict)) if run.verdict else "not judged"
+    _print(f"run [bold]{run.run_id}[/bold]  {run.lane}  {verdict}  decision {run.action or '-'}")
+    if run.waived:
+        _print(f"[bold red]{_plain(run.waived)}[/]")
+
+
 def _shown_attempts(view: queries.RunView) -> list[tuple[str, str, str]]:
     """Stage, id and end of every attempt, oldest first.
 
@@ -206,7 +211,7 @@ def list_models(workspace: Path, *, as_json: bool) -> None:
     wide = _console().width >= _WIDE_MODELS
     table = _table("model", "stage", "verdict", *(("run", "sha256") if wide else ()), "promoted")
     for model in models:
-        verdict = _styled(Verdict(model.verdict)) if model.verdict else "-"
+        verdict = _verdict(model.verdict, model.waived) if model.verdict else "-"
         digests = (model.run_id, model.sha256[:16]) if wide else ()
         table.add_row(model.id, _stage(model), verdict, *digests, _promoted(model))
     _print(table)
@@ -230,6 +235,8 @@ def show_model(workspace: Path, model: str, *, as_json: bool) -> None:
         return
     verdict = _styled(Verdict(view.model.verdict)) if view.model.verdict else "not judged"
     _print(f"[bold]{view.model.id}[/bold]  {_stage(view.model)}  {verdict}")
+    if view.model.waived:
+        _print(f"[bold red]{_plain(view.model.waived)}[/]")
     facts = _table("fact", "value")
     for name, value in (
         ("run", view.model.run_id),
@@ -280,6 +287,11 @@ def _table(*columns: str) -> "Table":
         # Ids and digests are for copying: they keep their line, everything else may fold.
         table.add_column(name, overflow="fold", no_wrap=name in ("run", "lane", "verdict", "seed", "trained", "model"))
     return table
+
+
+def _verdict(verdict: str, waived: str) -> str:
+    """The verdict, which stays what it is, and in red whether somebody waived it."""
+    return _styled(Verdict(verdict)) + (" [bold red]waived[/]" if waived else "")
 
 
 def _plain(words: str) -> str:

@@ -11,9 +11,10 @@ from interlock.lanes.spec import LaneSpec, load_object
 ENTRY_POINT_GROUP = "interlock.lanes"
 
 BUILT_IN = {
-    "lvm": "interlock.lanes.lvm.spec:LANE",
     "directional_adapter": "interlock.lanes.directional_adapter.spec:LANE",
+    "lvm": "interlock.lanes.lvm.spec:LANE",
     "query_tower": "interlock.lanes.query_tower.spec:LANE",
+    "reranker": "interlock.lanes.reranker.spec:LANE",
 }
 
 

@@ -144,7 +144,7 @@ def _missed_heartbeats(evidence: Evidence) -> str:
     beat = evidence.heartbeat
     if evidence.error_types or beat is None or beat.steps_since or beat.age_s <= beat.missed_max * beat.every_s:
         return ""
-    return f"no heartbeat for {beat.age_s:.0f} s, one is due every {beat.every_s:.0f} s, and no step since"
+    return f"no heartbeat for {beat.age_s:.3g} s, one is due every {beat.every_s:.3g} s, and no step since"
 
 
 def _gate_failed(evidence: Evidence) -> str:

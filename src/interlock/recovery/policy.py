@@ -7,6 +7,7 @@ A treatment only ever narrows the table: where its bounds leave nothing to chang
 touch anything: `interlock.runs.healing` applies treatments and records them.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -51,7 +52,7 @@ POLICY: Mapping[FaultClass, Row] = MappingProxyType(
             action=Action.SUBSTITUTE, bounds="the same run, from its last state", tells=(_DIRECTOR, _ARCHITECT)
         ),
         FaultClass.STALLED: Row(
-            action=Action.RESTART, changes=(LR, BATCH), bounds="lane.search_space; from the last checkpoint"
+            action=Action.RESTART, changes=(LR, BATCH, MICRO), bounds="lane.search_space; from the last checkpoint"
         ),
         FaultClass.OUT_OF_MEMORY: Row(
             action=Action.RESTART,
@@ -150,25 +151,40 @@ def _not_finite(row: Row, situation: Situation) -> Treatment:
 
 
 def _stalled(row: Row, situation: Situation) -> Treatment:
-    """The rate first: up where the loss stands still, down where it jumps about; then a smaller batch."""
-    settings, rate = situation.settings, situation.values.get(LR)
-    space = situation.search_space
-    if rate and LR in space:
-        factor = 1 / settings.stalled_lr_factor if is_restless(situation.losses) else settings.stalled_lr_factor
-        moved = _inside(rate * factor, space[LR])
-        if moved != rate:
-            way = "restless" if factor < 1 else "flat"
-            return _restart(row, {LR: moved}, f"the loss is {way}: lr {rate:g} -> {moved:g}", from_checkpoint=True)
-    batch = situation.values.get(BATCH)
-    if batch and BATCH in space:
-        smaller = int(_inside(int(batch) // settings.stalled_batch_factor, space[BATCH]))
-        if smaller < batch:
-            return _restart(row, _batch(smaller, situation), f"batch {batch:g} -> {smaller}", from_checkpoint=True)
+    """The rate first, then a smaller batch, by turns: what did not help is not tried twice in a row."""
+    ways = [_other_rate(situation), _smaller_batch(situation)]
+    if situation.before.get(FaultClass.STALLED, 0) % 2:
+        ways.reverse()
+    for changes, why in ways:
+        if changes:
+            return _restart(row, changes, why, from_checkpoint=True)
     return _stop(row, "lane.search_space leaves neither the learning rate nor the batch size room to move")
 
 
-def _batch(smaller: int, situation: Situation) -> Changes:
-    return {BATCH: smaller}
+def _other_rate(situation: Situation) -> tuple[Changes, str]:
+    """Up where the loss stands still, down where it jumps about."""
+    rate, bounds = situation.values.get(LR), situation.search_space.get(LR)
+    if not rate or bounds is None:
+        return {}, ""
+    is_down = is_restless(situation.losses)
+    factor = 1 / situation.settings.stalled_lr_factor if is_down else situation.settings.stalled_lr_factor
+    moved = _inside(rate * factor, bounds)
+    if not (moved < rate if is_down else moved > rate):
+        return {}, ""
+    return {LR: moved}, f"the loss is {'restless' if is_down else 'flat'}: lr {rate:g} -> {moved:g}"
+
+
+def _smaller_batch(situation: Situation) -> tuple[Changes, str]:
+    """A micro-batch that would no longer fit shrinks with it."""
+    batch, bounds = situation.values.get(BATCH), situation.search_space.get(BATCH)
+    if not batch or bounds is None:
+        return {}, ""
+    smaller = max(int(batch) // situation.settings.stalled_batch_factor, math.ceil(bounds.low))
+    if not bounds.low <= smaller <= bounds.high or smaller >= batch:
+        return {}, ""
+    micro = situation.values.get(MICRO)
+    changes: Changes = {BATCH: smaller} | ({MICRO: smaller} if micro and micro > smaller else {})
+    return changes, f"batch {batch:g} -> {smaller}"
 
 
 def _disk_full(row: Row, situation: Situation) -> Treatment:

@@ -28,12 +28,14 @@ from interlock.errors import BusyError, InterlockError
 from interlock.provenance.attempts import run_lock
 from interlock.provenance.locks import is_locked
 from interlock.registry.archive import read_card
-from interlock.registry.events import Line, Proposal, append_new, union
+from interlock.registry.events import OF_MODELS, OF_PEOPLE, Line, Proposal, append_new, union
 from interlock.registry.layout import CARD, run_folder
 
 SECONDS_PER_DAY = 86400.0
 _PART_AGE_S = 3600.0
 """An unfinished write that is older than this has no writer any more."""
+_NAMING = OF_MODELS | {"waived"}
+"""Kinds of events that a run is kept for."""
 _RECORD = "record.json"
 _ENDED = ("reject", "retrain")
 """Decisions after which a run without a model has nothing left to give."""
@@ -235,8 +237,9 @@ def _runs(home: Path, wanted: Wanted) -> Iterator[Garbage]:
 
 
 def _referred(home: Path, lines: tuple[Line, ...]) -> set[str]:
-    """Runs that a promotion, a sweep, another run's card, or a judgement's baseline names."""
-    named = {line.event.run_id for line in lines if line.event.kind in ("promoted", "model_registered")}
+    """Runs that a stage, a person's words, a sweep, another run's card, or a judgement's baseline names."""
+    named = {line.event.run_id for line in lines if line.event.kind in _NAMING}
+    named |= {str(line.event.body.get("run")) for line in lines if line.event.kind in OF_PEOPLE}
     for path in (home / "sweeps").glob("*/jobs/*.json"):
         named |= _strings(path)
     for path in (home / "runs").glob("*/judgements/*/baselines.json"):

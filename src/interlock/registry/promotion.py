@@ -31,10 +31,12 @@ from interlock.registry.holders import holders
 from interlock.registry.live import live_facts, refuse_broken
 from interlock.registry.persons import words
 from interlock.registry.queries import ModelRow, show_model
-from interlock.registry.stages import HELD, TRANSITIONS, Promoted, Stage, Target, Way, Withdrawn
+from interlock.registry.stages import HELD, LIVE, TRANSITIONS, Promoted, Stage, Target, Way, Withdrawn
 from interlock.registry.waivers import standing_waiver
 
 LOCK_WAIT_S = 60.0
+_AIMED = ("promote", "demote")
+"""Commands that are told where to go."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,14 +162,24 @@ def _refuse_illegal(row: ModelRow, to: Stage, *, way: Way, share_percent: float 
     is_new = stage != to or (share_percent is not None and share_percent != row.share_percent)
     if (ways.get(to) == way and is_new) or (stage == to and row.contested_by and way == "promote"):
         return
-    already = "it is there already" if stage == to else f"from {stage} there is no way to it"
+    problem = "it is there already" if stage == to else f"from {stage} there is no way to it"
+    raise UsageError(f"{row.id}: {problem}", key="--to", value=to, hint=_ways_out(row, to))
+
+
+def _ways_out(row: ModelRow, to: Stage) -> str:
+    """The commands that move the model from where it is."""
+    ways = TRANSITIONS[row.stage]
+    by_command: dict[str, list[str]] = {}
+    for name, command in ways.items():
+        by_command.setdefault(command, []).append(name)
+    told = [
+        f"interlock registry {command} {row.id}" + (f" --to {' or '.join(names)}" if command in _AIMED else "")
+        for command, names in by_command.items()
+        if command != "rollback" or row.stage in LIVE
+    ]
     if ways.get(to) == "rollback":
-        already = "it was there before, and comes back when the model in production is rolled back"
-    commands = [f"interlock registry {command} --to {name}" for name, command in ways.items() if command != "rollback"]
-    hint = f"from {stage}: {', '.join(commands).replace('retire --to retired', 'retire')}"
-    if ways.get(to) == "rollback":
-        hint = f"interlock registry rollback MODEL_IN_PRODUCTION --to {row.id}"
-    raise UsageError(f"{row.id}: {already}", key="--to", value=to, hint=hint)
+        told.append(f"interlock registry rollback of the model in production, --to {row.id}")
+    return "; ".join(told)
 
 
 def _released(home: Path, lane: str) -> dict[str, str]:

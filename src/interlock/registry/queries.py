@@ -148,6 +148,8 @@ class ModelRow(Contract):
     """When (UTC, ISO 8601)."""
     promoted_on: str = ""
     """Machine where that was done."""
+    waived: str = ""
+    """Who waived its run's inconclusive verdict, until when and why; empty where no waiver stands now."""
     contested_by: tuple[str, ...] = ()
     """Models that were promoted to the same stage by people who did not know of this one's promotion."""
 
@@ -227,8 +229,10 @@ def list_models(home: Path) -> tuple[ModelRow, ...]:
     _restore(home)
     with index.reading(home) as database:
         found = database.execute("SELECT * FROM models ORDER BY created_at DESC, id").fetchall()
-    held = _promotions(home)
-    return tuple(ModelRow(**index.loaded(row), **held.get(row["id"], {})) for row in found)
+    held, waived = _promotions(home), _waived(home)
+    return tuple(
+        ModelRow(**index.loaded(row), **held.get(row["id"], {}), waived=waived.get(row["run_id"], "")) for row in found
+    )
 
 
 def show_model(home: Path, text: str) -> ModelView:
@@ -269,7 +273,7 @@ def _indexed_runs(home: Path) -> list[RunRow]:
         found = database.execute(
             "SELECT runs.*, decisions.action FROM runs LEFT JOIN decisions USING (run_id, judgement_id)"
         ).fetchall()
-    waived = {item.run_id: shown_waiver(item) for item in waivers(home, now=datetime.now(UTC)) if item.stands}
+    waived = _waived(home)
     return [
         RunRow(
             run_id=row["run_id"],
@@ -285,6 +289,11 @@ def _indexed_runs(home: Path) -> list[RunRow]:
         )
         for row in found
     ]
+
+
+def _waived(home: Path) -> dict[str, str]:
+    """The waiver that stands now, by run."""
+    return {item.run_id: shown_waiver(item) for item in waivers(home, now=datetime.now(UTC)) if item.stands}
 
 
 def _state(home: Path, run_id: str, *, decided: bool, judged: bool) -> str:

@@ -97,6 +97,8 @@ class RunFacts:
     """Steps of the training log with their loss."""
     recall: Sequence[Row] = ()
     """`recall.csv`: recall at rank k, by system."""
+    reliability: Sequence[Row] = ()
+    """`reliability.csv`: share of right answers by stated confidence."""
     examples: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     """Hits and misses."""
     flips: Sequence[Flip] = ()

@@ -73,8 +73,9 @@ class _Beating:
         self._inner.message(text)
 
     def stage_begins(self, stage: StageName, run_id: str | None) -> None:
-        """Begin to send heartbeats for this stage; the one before has ended well."""
-        self.stage_ends("completed")
+        """Begin to send heartbeats for this stage; the one before has ended well, unless it is the same one again."""
+        again = self._beats is not None and self._beats.stage == stage  # training that failed and was healed
+        self.stage_ends("failed" if again else "completed")
         try:
             self._beats = _Beats(self._place, stage, run_id, complain=self._inner.message)
         except Exception as error:  # being watched is no condition for working
@@ -145,7 +146,7 @@ class _Now:
 
     def time_remaining_s(self) -> float | None:
         """Of the current loop, if it goes on as it went."""
-        if self.loop is None or not self.loop.total or self.loop.done > self.loop.total:
+        if self.loop is None or not self.loop.total or self.loop.done >= self.loop.total:
             return None
         return (time.monotonic() - self.loop.begun) / self.loop.done * (self.loop.total - self.loop.done)
 
@@ -161,7 +162,7 @@ class _Beats:
         self._every_s = float(lookup(config, "control.heartbeat_s") or HEARTBEAT_S)
         self._who = _who(config, place.lane, stage, run_id)
         self._use = ResourceUse(gpu=_gpu_index(config))
-        self._stage, self._ends = stage, threading.Event()
+        self.stage, self._ends = stage, threading.Event()
         self._seen: int | None = None
         self._store = ControlStore(interlock_home(place.workspace), busy_timeout_s=_BUSY_S)
         self._last: State = STATE_OF_STAGE[stage]
@@ -176,9 +177,9 @@ class _Beats:
 
     def _run(self) -> None:
         with self._store:
-            self._send(STATE_OF_STAGE[self._stage])
+            self._send(STATE_OF_STAGE[self.stage])
             while not self._ends.wait(self._every_s):
-                self._send(STATE_OF_STAGE[self._stage])
+                self._send(STATE_OF_STAGE[self.stage])
             self._send(self._last)
 
     def _send(self, state: State) -> None:

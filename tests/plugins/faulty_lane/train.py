@@ -47,8 +47,8 @@ class FaultyTraining(TrainedModule):
         if faults.raises and self.training:
             raise LookupError(faults.raises)
         if faults.mib_per_example:
-            held = torch.ones(int(faults.mib_per_example * len(x) * 2**18), requires_grad=True)
-            loss = loss + (held * 0).sum()
+            held = torch.zeros(int(faults.mib_per_example * len(x) * 2**18)) + loss * 0  # kept for the way back
+            loss = loss + (held * held).sum()
         if self.training and self.global_step >= faults.slow_from_step:
             time.sleep(faults.sleep_s)
         if self.is_deaf:
@@ -77,9 +77,7 @@ def train(job: StageJob) -> StageOutcome:
     splits = json.loads((job.inputs["prepare"] / "splits.json").read_text())
     trainer = job.lane.trainer
     seed_all(derived_seed(job.seed, "start"))
-    module = FaultyTraining(
-        network_of(job.lane), job.lane.optimizer, trainer.faults, batch_size=trainer.batch_size
-    )
+    module = FaultyTraining(network_of(job.lane), job.lane.optimizer, trainer.faults, batch_size=trainer.batch_size)
     data = ResumableData(
         Points(splits["train"]), Points(splits["validation"]), batch_size=trainer.batch_size, seed=job.seed
     )

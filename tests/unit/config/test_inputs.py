@@ -115,6 +115,7 @@ class TestRefused:
         (pair.path / "params.yaml").unlink()
         assert pair.faults() == {BASE: "cannot be looked up: there is no params.yaml, which says which lanes run"}
 
+    @pytest.mark.slow
     def test_every_door_refuses_alike(self, pair, monkeypatch):
         from doors import DOORS, answers
         from override_cases import Setting

@@ -48,10 +48,29 @@ def test_dvc_watches_the_digest_of_each_stage_and_the_keys_that_are_tuned(worksp
     stages = rendered(workspace)["stages"]
     assert stages["compose"]["deps"] == ["conf", "pipelines", "src/interlock"]
     keys, code = stages["query_tower-prepare"]["params"]
-    assert keys == {"params/query_tower.yaml": ["lane.kind", "lane.data"]}
+    assert keys == {"params/query_tower.yaml": ["lane.kind", "lane.data", "lane.inputs", "lane.allow_unpassed"]}
     assert code == {"params/stages.json": ["query_tower.prepare.code"]}
     assert "lane.optimizer" in stages["query_tower-train"]["params"][0]["params/query_tower.yaml"]
     assert stages["query_tower-judge"]["params"] == [{"params/stages.json": ["query_tower.judge"]}]
+
+
+def test_a_lane_depends_on_those_that_it_is_made_from(workspace):
+    stages = rendered(workspace, lanes="[follower, toy]")["stages"]
+    names = list(stages)
+    assert names.index("toy-decide") < names.index("follower-prepare")
+    made_from = {
+        stage: [dep for dep in stages[f"follower-{stage}"]["deps"] if dep.startswith("artifacts/lanes/toy/")]
+        for stage in STAGES
+    }
+    trained, verdict = "artifacts/lanes/toy/train/outputs.json", "artifacts/lanes/toy/judge/verdict.json"
+    assert made_from == {
+        "prepare": [trained, verdict],
+        "train": [trained],
+        "evaluate": [trained],
+        "export": [],
+        "judge": [],
+        "decide": [],
+    }
 
 
 def declared(workspace, *overrides):

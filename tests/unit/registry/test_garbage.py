@@ -175,6 +175,14 @@ def refer_by_promotion(home, run):
     append_new(home, [Proposal(kind="promoted", subject="m", body={"run_id": run})])
 
 
+def refer_by_waiver(home, run):
+    append_new(home, [Proposal(kind="waived", subject=run, body={"run_id": run})])
+
+
+def refer_by_approval(home, run):
+    append_new(home, [Proposal(kind="approval_requested", subject=run, body={"run": run})])
+
+
 def refer_by_lineage(home, run):
     change_card(home, parent_run=run)
 
@@ -200,6 +208,8 @@ REFERENCES = [
     refer_by_sweep,
     refer_by_signature,
     refer_by_promotion,
+    refer_by_waiver,
+    refer_by_approval,
     refer_by_lineage,
     refer_by_input,
     refer_by_baseline,

@@ -1,5 +1,6 @@
 """The index is nothing but the events: growing and folding anew give the same rows, and history cannot be edited."""
 
+import contextlib
 import sqlite3
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from interlock.errors import ProvenanceError, RegistryError
 from interlock.registry import index
 from interlock.registry.events import Proposal, append_new, events_path
+from interlock.registry.migrations import MIGRATIONS
 
 RUNS = ("a" * 16, "b" * 16)
 
@@ -167,3 +169,20 @@ def test_a_home_that_nobody_may_write_is_read_all_the_same(tmp_path, monkeypatch
     assert query(tmp_path, "SELECT verdict FROM runs") == [("pass",)]
     assert len(index.rows(tmp_path)["runs"]) == 1
     assert {path.name: path.read_bytes() for path in (tmp_path / "registry").iterdir()} == before
+
+
+def test_an_index_of_an_earlier_version_is_brought_up_to_date(tmp_path):
+    """Every step that was once published leads to what a new index has."""
+    grow(tmp_path, archived(RUNS[0]), registered(RUNS[0]), judged(RUNS[0], 1, "pass"))
+    index.refresh(tmp_path)
+    wanted = index.rows(tmp_path)
+    for steps in range(1, len(MIGRATIONS)):
+        index.index_path(tmp_path).unlink()
+        with contextlib.closing(sqlite3.connect(index.index_path(tmp_path), isolation_level=None)) as database:
+            database.execute("CREATE TABLE migrations (number INTEGER PRIMARY KEY, name TEXT NOT NULL)")
+            for number, name, statements in MIGRATIONS[:steps]:
+                for statement in statements:
+                    database.execute(statement)
+                database.execute("INSERT INTO migrations VALUES (?, ?)", (number, name))
+        index.refresh(tmp_path)
+        assert index.rows(tmp_path) == wanted

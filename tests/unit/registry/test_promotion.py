@@ -1,187 +1,30 @@
-"""Stages follow from the promotions of everybody: the same for all, whoever heard of what first."""
+"""Moving real models: what is refused, what an approval allows, and that no sequence of commands goes round it."""
 
-import json
+import contextlib
 import shutil
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from toy_homes import hand_over, judge_by_hand, toy_run
+from toy_homes import judge_by_hand, toy_run
 
-from interlock.errors import ApprovalError, ProvenanceError, RegistryError, UsageError
-from interlock.registry import index
+from interlock.errors import ApprovalError, InterlockError, ProvenanceError, RegistryError, UsageError
 from interlock.registry.approvals import needs
-from interlock.registry.approving import approve
+from interlock.registry.approving import approve, deny
 from interlock.registry.events import Proposal, append_new, union
 from interlock.registry.holders import holders
 from interlock.registry.live import live_facts
 from interlock.registry.persons import Told
 from interlock.registry.promotion import Present, promote, roll_back, withdraw
 from interlock.registry.queries import list_models, show_model
-from interlock.registry.stages import HELD, TRANSITIONS, Promoted
-
-MODELS = {name: name[0] * 16 for name in ("ant", "bee", "cat")}
-
-
-def register(home, model):
-    """Write down a run and its model, without files."""
-    run = MODELS[model]
-    archived = {
-        "lane": "tower", "model_type": "tower", "dataset": "d", "seed": 1, "git_commit": "", "created_at": 1,
-        "export": "completed", "card_sha256": "0" * 64,
-    }  # fmt: skip
-    registered = {
-        "run_id": run, "model_type": "tower", "dataset": "d", "git_commit": "", "seed": 1, "path": "p",
-        "hyperparameters": {}, "metrics": {}, "created_at": 1, "sha256": "0" * 64,
-    }  # fmt: skip
-    append_new(
-        home,
-        [
-            Proposal(kind="run_archived", subject=run, body=archived),
-            Proposal(kind="model_registered", subject=model, body=registered),
-        ],
-    )
-
-
-def say_promoted(home, model, to="production"):
-    body = {
-        "lane": "tower", "before": "candidate", "to": to, "by": "Ada", "reason": "best", "run_id": MODELS[model],
-        "judgement_id": "0" * 64, "sha256": "0" * 64, "replaces": [],
-    }  # fmt: skip
-    append_new(home, [Proposal(kind="promoted", subject=model, body=body)])
-
-
-def say_withdrawn(home, model, to):
-    body = {
-        "lane": "tower", "before": "production", "to": to, "by": "Bo", "reason": "errors", "run_id": MODELS[model],
-        "sha256": "0" * 64, "replaces": [],
-    }  # fmt: skip
-    append_new(home, [Proposal(kind="withdrawn", subject=model, body=body)])
+from interlock.registry.stages import HELD, LIVE, TRANSITIONS
 
 
 def stages(home):
     """Stage of every model, and who holds which one with whom in the way."""
     held = {item.stage: (item.model_id, item.contested_by) for item in holders(home)}
     return {model.id: model.stage for model in list_models(home)}, held
-
-
-@pytest.fixture
-def homes(tmp_path):
-    """Two homes that know of the same three models."""
-    first, second = tmp_path / "first", tmp_path / "second"
-    for model in MODELS:
-        register(first, model)
-    hand_over(first, second)
-    return first, second
-
-
-def exchange(*some):
-    for _ in range(2):
-        for source in some:
-            for target in some:
-                if source != target:
-                    hand_over(source, target)
-
-
-def test_a_promotion_replaces_the_one_that_it_knew(homes):
-    first, second = homes
-    say_promoted(first, "ant")
-    exchange(first, second)
-    say_promoted(second, "bee")
-    exchange(first, second)
-    wanted = ({"ant": "retired", "bee": "production", "cat": "candidate"}, {"production": ("bee", ())})
-    assert stages(first) == stages(second) == wanted
-
-
-def test_promotions_unaware_of_each_other_are_contested_until_the_next_one(homes):
-    first, second = homes
-    say_promoted(first, "ant")
-    say_promoted(second, "bee")
-    exchange(first, second)
-    assert stages(first) == stages(second)
-    (winner, rivals) = stages(first)[1]["production"]
-    assert {winner, *rivals} == {"ant", "bee"}
-    rows = {model.id: model.contested_by for model in list_models(first)}
-    assert rows == {"ant": ("bee",), "bee": ("ant",), "cat": ()}
-    say_promoted(first, "cat")
-    exchange(first, second)
-    assert stages(first)[1] == stages(second)[1] == {"production": ("cat", ())}
-
-
-def test_the_same_choice_twice_is_not_contested(homes):
-    first, second = homes
-    for home in homes:
-        say_promoted(home, "ant")
-    exchange(first, second)
-    assert stages(second)[1] == {"production": ("ant", ())}
-
-
-def test_a_third_promotion_settles_only_what_it_knew(homes):
-    first, second = homes
-    say_promoted(first, "ant")
-    say_promoted(second, "bee")
-    say_promoted(first, "cat")
-    exchange(first, second)
-    winner, rivals = stages(first)[1]["production"]
-    assert {winner, *rivals} == {"bee", "cat"}, "ant was answered by cat, bee was not"
-
-
-def test_leaving_staging_leaves_nobody_behind_there(homes):
-    first, second = homes
-    say_promoted(first, "ant", "staging")
-    say_promoted(second, "bee", "staging")
-    exchange(first, second)
-    winner = stages(first)[1]["staging"][0]
-    say_promoted(first, winner, "production")
-    exchange(first, second)
-    assert stages(first)[1] == stages(second)[1] == {"production": (winner, ())}
-
-
-STEPS = st.lists(
-    st.one_of(
-        st.tuples(st.just("promote"), st.integers(0, 2), st.sampled_from([*MODELS]), st.sampled_from([*HELD])),
-        st.tuples(
-            st.just("withdraw"),
-            st.integers(0, 2),
-            st.sampled_from([*MODELS]),
-            st.sampled_from(["candidate", "shadow", "staging", "rolled_back", "retired"]),
-        ),
-        st.tuples(st.just("tell"), st.integers(0, 2), st.integers(0, 2), st.none()),
-    ),
-    min_size=1,
-    max_size=8,
-)
-
-
-@settings(max_examples=20, deadline=None)
-@given(STEPS)
-def test_all_homes_arrive_at_the_same_stages_and_growing_is_folding_anew(tmp_path_factory, steps):
-    folder = tmp_path_factory.mktemp("homes")
-    some = [folder / str(number) for number in range(3)]
-    for model in MODELS:
-        register(some[0], model)
-    exchange(*some)
-    for what, home, other, stage in steps:
-        if what == "promote":
-            say_promoted(some[home], other, stage)
-        elif what == "withdraw":
-            say_withdrawn(some[home], other, stage)
-        elif home != other:
-            hand_over(some[home], some[other])
-        index.refresh(some[0])
-    exchange(*some)
-    for home in some:
-        index.refresh(home)
-    found = [index.rows(home) for home in some]
-    assert found[0] == found[1] == found[2]
-    index.refold(some[0])
-    assert index.rows(some[0]) == found[1]
-    stages_of = stages(some[0])[0]
-    for stage in HELD:
-        assert sum(value == stage for value in stages_of.values()) <= 1
-    assert [line.sha256 for line in union(some[1])] == [line.sha256 for line in union(some[2])]
-    shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="module")
@@ -306,11 +149,6 @@ def test_only_the_moves_of_the_table(archive, tmp_path, stage):
             assert union(again) == before
 
 
-def test_the_table_names_no_stage_that_is_none():
-    assert {to for moves in TRANSITIONS.values() for to in moves} == set(TRANSITIONS)
-    assert all(way == "rollback" for stage in ("rolled_back", "retired") for way in [TRANSITIONS[stage]["production"]])
-
-
 def test_nothing_goes_live_without_a_person(home):
     one = list_models(home)[0].id
     move(home, one, "staging")
@@ -391,28 +229,88 @@ def test_a_damaged_model_is_not_put_back(home):
     assert stages(home)[1]["production"] == (two.id, ())
 
 
-def test_withdrawing_one_of_two_that_contest_a_stage_leaves_the_other(homes):
-    first, second = homes
-    say_promoted(first, "ant")
-    say_promoted(second, "bee")
-    exchange(first, second)
-    winner, (rival,) = stages(first)[1]["production"]
-    say_withdrawn(first, winner, "rolled_back")
-    exchange(first, second)
-    assert stages(first) == stages(second)
-    assert stages(first)[1] == {"production": (rival, ())}
-    assert stages(first)[0][winner] == "rolled_back"
+ACTS = st.lists(
+    st.one_of(
+        st.tuples(st.just("promote"), st.integers(0, 1), st.sampled_from(HELD)),
+        st.tuples(
+            st.just("withdraw"), st.integers(0, 1), st.sampled_from(["candidate", "shadow", "staging", "retired"])
+        ),
+        st.tuples(st.just("roll back"), st.integers(0, 1), st.none()),
+        st.tuples(st.just("approve"), st.integers(0, 1), st.none()),
+        st.tuples(st.just("deny"), st.integers(0, 1), st.none()),
+        st.tuples(st.just("judge"), st.integers(0, 1), st.sampled_from([0.1, 0.999])),
+        st.tuples(st.just("hours pass"), st.just(0), st.none()),
+    ),
+    min_size=4,
+    max_size=12,
+)
+UP = [("promote", 0, "staging"), ("approve", 0, None), ("promote", 0, "production")]
 
 
-def test_words_of_earlier_versions_are_read(homes):
-    body = {
-        "lane": "tower", "before": "archived", "to": "production", "by": "Ada", "reason": "best",
-        "run_id": MODELS["ant"], "judgement_id": "0" * 64, "sha256": "0" * 64, "replaces": [],
-    }  # fmt: skip
-    append_new(homes[0], [Proposal(kind="promoted", subject="ant", body=body)])
-    (holder,) = holders(homes[0])
-    assert (holder.stage, holder.approval, holder.share_percent) == ("production", None, None)
-    assert Promoted.model_validate_json(json.dumps(body)).approval is None
+class Try:
+    """Does what it is told; what is refused is refused."""
+
+    def __init__(self, home):
+        """Begins now."""
+        self.home, self.now = home, datetime.now(UTC)
+        self.models = [(model.id, model.run_id, model.sha256) for model in list_models(home)]
+
+    def do(self, what, which, to):
+        name, run, _ = self.models[which]
+        words, present = {"by": "Ada", "reason": "best"}, Present(now=self.now)
+        told = Told(by="Ada", reason="seen", expires="2h")
+        if what == "promote":
+            promote(self.home, name, to=to, share_percent=5.0 if to == "canary" else None, present=present, **words)
+        elif what == "withdraw":
+            withdraw(self.home, name, to=to, **words)
+        elif what == "roll back":
+            roll_back(self.home, name, **words)
+        elif what == "approve":
+            (need,) = needs(live_facts(self.home, "toy", to="production", services={}))
+            approve(self.home, name, purpose=need.purpose, told=told, now=self.now)
+        elif what == "deny":
+            (need,) = needs(live_facts(self.home, "toy", to="production", services={}))
+            deny(self.home, name, purpose=need.purpose, told=told, now=self.now)
+        elif what == "judge":
+            judge_by_hand(self.home, run, target=to, words=f"{self.now:%H}")
+        else:
+            self.now += timedelta(hours=1)
+
+
+@pytest.mark.slow
+@settings(max_examples=25, deadline=None)
+@given(ACTS, st.booleans())
+def test_no_sequence_leads_live_without_a_pass_and_a_person(archive, tmp_path_factory, acts, is_up):
+    folder = tmp_path_factory.mktemp("acts")
+    shutil.copytree(archive, folder / "home")
+    trial = Try(folder / "home")
+    stood = {name: "candidate" for name, _, _ in trial.models}
+    for act_ in [*(UP if is_up else []), *acts]:
+        verdicts = {model.id: model.verdict for model in list_models(trial.home)}
+        before = union(trial.home)
+        with contextlib.suppress(InterlockError):
+            trial.do(*act_)
+        lines = union(trial.home)
+        assert lines[: len(before)] == before, "history only grows"
+        approved = {line.event.key: line.event for line in lines if line.event.kind == "approval_granted"}
+        for line in lines[len(before) :]:
+            event = line.event
+            if event.kind == "withdrawn":
+                assert event.body["to"] in TRANSITIONS[stood[event.subject]]
+            if event.kind != "promoted":
+                continue
+            assert event.body["to"] in TRANSITIONS[stood[event.subject]]
+            if event.body["rolls_back"]:
+                assert any(old.event.kind == "promoted" and old.event.subject == event.subject for old in before)
+                continue
+            assert verdicts[event.subject] == "pass"
+            if event.body["to"] in LIVE:
+                grant = approved[event.body["approval"]]
+                assert grant.subject == event.body["sha256"]
+                assert datetime.fromisoformat(grant.body["expires_at"]) > trial.now
+        stood = {model.id: model.stage for model in list_models(trial.home)}
+        assert all(sum(now == stage for now in stood.values()) <= 1 for stage in HELD)
+    shutil.rmtree(folder)
 
 
 @pytest.mark.parametrize(("by", "reason"), [("", "best"), ("Ada", " \n"), ("Ada", "x" * 501)])

@@ -107,6 +107,7 @@ def test_an_input_that_is_not_here_is_said(made, home):
     assert f"input base -> run {base}" in {link.name for link in found.unchecked}
 
 
+@pytest.mark.slow
 def test_gc_keeps_an_input_that_gave_no_model(tmp_path):
     """A failed run that another one was made from, with permission, stays as long as that one does."""
     pair = ToyPair(tmp_path / "w")
@@ -122,6 +123,7 @@ def test_gc_keeps_an_input_that_gave_no_model(tmp_path):
     ]
 
 
+@pytest.mark.slow
 def test_gc_keeps_the_work_that_an_unfinished_configuration_is_made_from(tmp_path):
     from interlock.commands.run import run_place
     from interlock.stages.progress import Silent

@@ -54,6 +54,14 @@ def read(page):
     return Read(page)
 
 
+def test_a_lane_that_states_confidences_shows_whether_they_come_true():
+    bins = ({"confidence": 0.6, "accuracy": 0.7}, {"confidence": 0.9, "accuracy": 0.88})
+    shown = Read(run_page([full(reliability=bins)], title="t", subtitle="", version="1"))
+    assert "reliability" in [values.get("data-section") for _, values in shown.tags]
+    assert "2 bins of stated confidence" in shown.text
+    assert "Share of right answers by stated confidence, 0.60 to 0.90; at most 0.100 apart" in str(shown.tags)
+
+
 def test_every_section_is_there_once_and_linked(read):
     found = [values["data-section"] for _, values in read.tags if "data-section" in values]
     assert found == EVERY_SECTION

@@ -123,6 +123,7 @@ class TestRefused:
         with pytest.raises(ProvenanceError, match="its prepared data is not what it was trained on"):
             opened(pair)
 
+    @pytest.mark.slow
     def test_another_run_than_an_earlier_stage_read(self, pair):
         earlier = load_record(pair.lane("follower").folder / "prepare")
         pair.params(toy={"seed": 2})
@@ -133,6 +134,7 @@ class TestRefused:
         with pytest.raises(StageError, match="and prepare read run"):
             train.run(pair.lane("follower"), progress=QUIET)
 
+    @pytest.mark.slow
     def test_a_run_that_was_replaced_while_it_was_read(self, pair):
         def work(frame):
             shutil.rmtree(pair.lane("toy").folder)
@@ -235,6 +237,7 @@ class TestArchived:
             open_inputs(self.use(place), place, allowed={})
 
 
+@pytest.mark.slow
 def test_the_input_enters_the_run_and_its_verdict_does_not(pair):
     before = pair.run_id("follower")
     say_verdict(pair, "fail")

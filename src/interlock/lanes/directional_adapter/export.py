@@ -16,11 +16,12 @@ from interlock.lanes.directional_adapter.adapter import FittedAdapter, load_adap
 from interlock.lanes.directional_adapter.answering import FORMAT, INPUTS, PROBABILITY, OrderModel
 from interlock.lanes.directional_adapter.config import DirectionalAdapter
 from interlock.lanes.directional_adapter.examples import Pairs, pairs_of
-from interlock.lanes.directional_adapter.inputs import SIDES, PairInputs
-from interlock.lanes.directional_adapter.model import AdapterNetwork
+from interlock.lanes.directional_adapter.inputs import PairInputs
+from interlock.lanes.directional_adapter.model import AdapterNetwork, Side
 from interlock.lanes.exporting.checking import Answers, Shipped, ship
 from interlock.lanes.exporting.graph import export_onnx
 from interlock.lanes.passages.prepared import PreparedPassages
+from interlock.lanes.retrieval.ragged import pad
 from interlock.lanes.spec import StageJob, StageOutcome
 from interlock.lanes.training.device import prepared_device
 
@@ -80,8 +81,7 @@ def _requests(pairs: Pairs) -> list[list[str]]:
 
 
 def _write(adapter: FittedAdapter, inputs: PairInputs, job: StageJob) -> str:
-    sample = inputs.__getitems__(range(2))
-    tensors = dict(zip(INPUTS, (tensor for side in SIDES for tensor in sample[side]), strict=True))
+    tensors = dict(zip(INPUTS, (tensor for side in _padded(inputs, 2) for tensor in side), strict=True))
     axes = {name: ("batch", f"{name.partition('_')[0]}_length") for name in INPUTS}
     return export_onnx(
         _Graph(adapter.network), job.folder / MODEL_FILE, inputs=tensors, outputs=(PROBABILITY,), axes=axes,
@@ -90,7 +90,14 @@ def _write(adapter: FittedAdapter, inputs: PairInputs, job: StageJob) -> str:
 
 
 def _expected(adapter: FittedAdapter, inputs: PairInputs) -> Answers:
-    asked = inputs.__getitems__(range(len(inputs)))
     with torch.inference_mode():
-        answered: Answers = adapter.network.probability(*(asked[side] for side in SIDES)).numpy()
+        scores_P = adapter.network(*(inputs.__getitems__(range(len(inputs)))[side] for side in ("first", "second")))
+        answered: Answers = torch.sigmoid(scores_P / adapter.network.temperature).numpy()
     return answered
+
+
+def _padded(inputs: PairInputs, count: int) -> tuple[Side, Side]:
+    first, second = (
+        tuple(map(torch.from_numpy, pad(side.rows(range(count))))) for side in (inputs.first, inputs.second)
+    )
+    return first, second

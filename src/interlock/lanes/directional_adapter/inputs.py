@@ -1,6 +1,6 @@
 """Pairs in the form the network reads, held for all pairs at once and taken a batch at a time.
 
-Shapes: P pairs, T features of the longest passage of a batch.
+Shapes: P pairs, N features of all passages of one side.
 """
 
 from collections.abc import Iterator, Sequence
@@ -9,19 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from interlock.lanes.directional_adapter.examples import Pairs
 from interlock.lanes.directional_adapter.features import PassageFeatures
-from interlock.lanes.directional_adapter.model import AdapterNetwork
-from interlock.lanes.retrieval.ragged import RaggedFeatures, pad
+from interlock.lanes.directional_adapter.model import AdapterNetwork, Side
+from interlock.lanes.retrieval.ragged import RaggedFeatures
 
-SIDES = ("first", "second")
-IDS, WEIGHTS = "ids", "weights"
 BATCH = 512
 """Pairs answered at a time."""
-
-Side = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True)
@@ -44,8 +39,8 @@ class PairInputs:
         return len(self.first)
 
     def __getitems__(self, indices: Sequence[int] | NDArray[np.int64]) -> dict[str, Side]:
-        """The pairs at `indices`, forward."""
-        return {name: _padded(getattr(self, name).rows(indices)) for name in SIDES}
+        """The pairs at `indices`, in bags."""
+        return {"first": _bags(self.first.rows(indices)), "second": _bags(self.second.rows(indices))}
 
     def reversed(self) -> "PairInputs":
         """Every pair the other way round."""
@@ -66,6 +61,10 @@ def _batches(count: int) -> Iterator[NDArray[np.int64]]:
     return (np.arange(start, min(start + BATCH, count)) for start in range(0, count, BATCH))
 
 
-def _padded(features: RaggedFeatures) -> Side:
-    ids_PT, weights_PT = pad(features)
-    return torch.from_numpy(ids_PT), torch.from_numpy(weights_PT)
+def _bags(features: RaggedFeatures) -> Side:
+    return (
+        torch.from_numpy(features.ids.astype(np.int64)),
+        torch.from_numpy(features.weights),
+        torch.from_numpy(np.repeat(np.arange(len(features)), features.lengths)),
+        torch.from_numpy(features.offsets[:-1].copy()),
+    )

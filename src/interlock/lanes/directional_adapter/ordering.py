@@ -3,8 +3,7 @@
 from torch import Tensor
 from torch.nn import functional
 
-from interlock.lanes.directional_adapter.inputs import Side
-from interlock.lanes.directional_adapter.model import AdapterNetwork
+from interlock.lanes.directional_adapter.model import AdapterNetwork, Side
 from interlock.lanes.training.config import AdamW
 from interlock.lanes.training.module import TrainedModule
 

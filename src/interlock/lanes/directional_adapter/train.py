@@ -73,7 +73,7 @@ def _write(job: StageJob, adapter: FittedAdapter, result: TrainingResult) -> Sta
         **result.facts(),
         "temperature": adapter.network.temperature.item(),
         "parameters": sum(parameter.numel() for parameter in adapter.network.parameters()),
-        "dimensions": int(adapter.network.rows_KD.shape[1]),
+        "dimensions": int(adapter.network.bias_D.shape[0]),
         "torch": torch.__version__.split("+")[0],
     }
     write_json(job.folder / "train.json", facts)

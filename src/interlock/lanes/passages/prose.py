@@ -33,7 +33,7 @@ _LIST_HEADING = re.compile(
     re.IGNORECASE,
 )
 _UNDERLINE = re.compile(r"\s*([-=~^\"'`*+#_.])\1{2,}\s*")
-_MARKER = re.compile(r"\s*[A-Z][A-Za-z ]{2,24}::?\s*")
+_MARKER = re.compile(r"\s*[A-Z][A-Za-z]+(?: [A-Za-z]+){0,2}:\s*")
 _NOT_PROSE = re.compile(r"\s*(?:>>>|\.\. |:\w[^:]*:|[-*+•] |\(?\d+[.)] |\||@\w|\$ |#|%)")
 _ROLE = re.compile(r":[\w:+-]+:`~?!?([^`<]*?)\s*(?:<[^`]*>)?`")
 _LINK = re.compile(r"`([^`<]+?)\s*<[^`>]*>`_{0,2}")
@@ -118,13 +118,14 @@ def _heading(lines: list[str]) -> tuple[int, int, int] | None:
             return (place, 1, -1)
         if place + 1 < len(lines) and _UNDERLINE.fullmatch(lines[place + 1]):
             return (place, 2, -1)
-        if _MARKER.fullmatch(line) and (place == 0 or _is_list_marker(line)):
+        if _is_list_marker(line) or (place == 0 and _MARKER.fullmatch(line)):
             return (place, 1, _indent(line))
     return None
 
 
 def _is_list_marker(line: str) -> bool:
-    return _LIST_HEADING.fullmatch(line.strip().rstrip(":")) is not None
+    name = line.strip()
+    return name.endswith(":") and _LIST_HEADING.fullmatch(name.rstrip(":")) is not None
 
 
 def _indent(line: str) -> int:

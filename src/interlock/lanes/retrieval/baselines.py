@@ -67,6 +67,14 @@ class Bm25:
                 row_K[: len(best)] = best
         return rows_BK
 
+    def scores(self, query: str, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """[len(rows)] scores of these documents for one query; 0 where they share no word with it."""
+        known = [self._words[word] for word in self._split(query) if word in self._words]
+        if not known:
+            return np.zeros(len(rows), dtype=np.float32)
+        scores: NDArray[np.float32] = self._model.get_scores(known)[rows]
+        return scores
+
 
 def _standard_words(text: str) -> list[str]:
     from bm25s.stopwords import STOPWORDS_EN

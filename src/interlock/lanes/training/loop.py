@@ -94,6 +94,7 @@ def fit(job: StageJob, module: TrainedModule, data: ResumableData, config: Train
     """
     assert type(module).training_step is TrainedModule.training_step, "a lane gives `loss`; steps are the module's"
     job.state.mkdir(parents=True, exist_ok=True)
+    StateStore(job.state).drop_unfinished()
     require_free_disk(
         job.state, estimated_bytes(module.network, epochs=config.epochs, every_epochs=config.checkpoint_every_epochs)
     )

@@ -108,6 +108,5 @@ class TrainedModule(L.LightningModule):
             loss = self.loss(part).float() * share
             with torch.autocast(self.device.type, enabled=False):  # a backward pass does not belong under autocast
                 loss.backward()  # type: ignore[no-untyped-call]
-            torch.clear_autocast_cache()
             total += loss.detach()
         return total

@@ -52,6 +52,11 @@ class StateStore:
             progress.message(f"resumable state {path.name} does not match its digest; set aside as {aside}")
         return None
 
+    def drop_unfinished(self) -> None:
+        """Delete what a kill in the middle of a write left here and below; nothing else may be writing."""
+        for path in (*self.folder.rglob(".*.part"), self.folder / _UNNAMED):
+            path.unlink(missing_ok=True)
+
     def write(self, content: dict[str, Any], step: int) -> Path:
         """Write a state after `step` optimiser steps, then drop all but the newest two.
 

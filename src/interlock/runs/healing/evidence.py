@@ -13,6 +13,7 @@ from interlock.errors import InterlockError, StalledError
 from interlock.lanes.spec import StageOutcome
 from interlock.provenance.dotted import lookup
 from interlock.provenance.environment import redact_text
+from interlock.provenance.workspace import interlock_home
 from interlock.stages.frame import Frame
 
 SIGKILL = 9
@@ -27,7 +28,7 @@ def of_error(error: BaseException, frame: Frame, *, curves: CurveEvidence | None
     rule = curves or CurveEvidence()
     return Evidence(
         error_types=tuple(dict.fromkeys(name for cause in causes for name in _type_names(cause))),
-        error_text=redact_text(_words(error))[:_TEXT_MAX_CHARS],
+        error_text=_without_places(redact_text(_words(error)), frame)[:_TEXT_MAX_CHARS],
         errno=numbers[0] if numbers else None,
         disk=disk_of(frame.state),
         curves=rule.model_copy(update={"training": tuple(stalled), "validation": ()}) if stalled else curves,
@@ -93,6 +94,13 @@ def _type_names(error: BaseException) -> Iterator[str]:
 
 def _words(error: BaseException) -> str:
     return error.message if isinstance(error, InterlockError) else f"{type(error).__name__}: {error}"
+
+
+def _without_places(text: str, frame: Frame) -> str:
+    """The record travels; where this machine keeps its folders does not."""
+    for folder in (interlock_home(frame.place.workspace), frame.place.folder, frame.place.workspace):
+        text = text.replace(f"{folder}/", "")
+    return text
 
 
 def _rows(path: Path) -> list[dict[str, str]]:

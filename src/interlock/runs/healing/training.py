@@ -167,7 +167,7 @@ class _Episode:
         return self._watch
 
     def _spent(self) -> tuple[float, float | None]:
-        """Hours of all attempts of the lineage since the last one that ended well, and how long that one took."""
+        """Hours of all attempts since one of the lineage ended well, and how long everything up to that one took."""
         events = self._lineage.events()
         lost = {event.attempt: event.lost_hours or 0.0 for event in events if event.attempt}
         runs = strikes.runs_of(events) | {str(self._asked.run_id)}
@@ -177,7 +177,7 @@ class _Episode:
                 continue
             duration_s = files.end.duration_s if files.end else None
             if files.end and files.end.exit == "completed":
-                hours, earlier_s = 0.0, duration_s
+                hours, earlier_s = 0.0, hours * 3600 + (duration_s or 0.0)
             else:
                 hours += duration_s / 3600 if duration_s is not None else lost.get(files.start.attempt, 0.0)
         return hours, earlier_s
@@ -204,12 +204,13 @@ class _Episode:
             return False
         attempts.close_vanished(self._home, lane=place.lane, stage="train", found_by="recovery")
         known = {event.attempt for event in self._lineage.events()}
+        killed: list[AttemptStart] = []
         for files in attempts.list_attempts(self._home, stage="train", run_id=frame.run_id, skip_damaged=True):
-            if files.end is None or files.end.exit != "killed" or files.start.attempt in known:
-                continue
-            if self._killed(frame, files.start).action is Action.RESTART:
-                return True
-        return False
+            if files.end and files.end.exit == "completed":
+                killed.clear()
+            elif files.end and files.end.exit == "killed" and files.start.attempt not in known:
+                killed.append(files.start)
+        return any(self._killed(frame, start).action is Action.RESTART for start in killed)
 
     def _killed(self, frame: Frame, start: AttemptStart) -> Treatment:
         memory, hours = left_by(self._home, str(frame.run_id), pid=start.pid, started_s=start.process_started_s)
@@ -302,12 +303,14 @@ class _Episode:
         """A training that ended well resets what was counted."""
         if not self._lineage.exists:
             return
+        healed = strikes.since_success(self._lineage.events())
         attempt = json.loads((frame.folder / OBSERVATIONS).read_text())["attempt"]
         self._lineage.append(
             RecoveryEvent(
                 kind="completed", at=now(), run_id=str(frame.run_id), lane=frame.place.lane, attempt=str(attempt)
             )
         )
+        weights.forget(self._home, (event.warm_start for event in healed))
 
 
 def _settings(config: Mapping[str, Any]) -> tuple[RecoverySettings, bool]:

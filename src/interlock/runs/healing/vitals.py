@@ -13,7 +13,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,8 @@ def vitals(home: Path, run_id: str) -> Iterator[None]:
     finally:
         ends.set()
         thread.join(timeout=5.0)
+        with suppress(OSError):
+            writer.path.unlink()  # an end that can be told needs no file
 
 
 def left_by(home: Path, run_id: str, *, pid: int, started_s: float) -> tuple[MemoryEvidence | None, float]:
@@ -103,7 +105,7 @@ class _Writer:
     def __init__(self, path: Path) -> None:
         import psutil
 
-        self._path, self._process = path, psutil.Process()
+        self.path, self._process = path, psutil.Process()
         self._peak_bytes, self._children_bytes, self._asked_s = 0, 0, -_CHILDREN_EVERY_S
         self._started_s = time.monotonic()
 
@@ -120,11 +122,11 @@ class _Writer:
         self._peak_bytes = max(self._peak_bytes, self._held(elapsed_s))
         own = {"pid": self._process.pid, "process_started_s": self._process.create_time()}
         content = {**first, **own, "elapsed_s": elapsed_s, "peak_bytes": self._peak_bytes}
-        unnamed = self._path.with_suffix(".part")
+        unnamed = self.path.with_suffix(".part")
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.parent.mkdir(parents=True, exist_ok=True)
             unnamed.write_text(json.dumps(content))
-            os.replace(unnamed, self._path)
+            os.replace(unnamed, self.path)
         except OSError:  # a full disk: the file of a moment ago is evidence enough
             return
 

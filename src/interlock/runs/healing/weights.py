@@ -5,6 +5,7 @@ under its digest, because the failed run's state may be cleaned up while the nex
 """
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from interlock.contracts.recovery import WarmStart
@@ -38,6 +39,13 @@ def kept(home: Path, warm_start: WarmStart | None) -> Path | None:
             hint="change a setting of the lane to begin another run, or restore the file",
         )
     return path
+
+
+def forget(home: Path, warm_starts: Iterable[WarmStart | None]) -> None:
+    """Delete kept weights whose training has ended well: they stand beside its model."""
+    for warm_start in warm_starts:
+        if warm_start is not None:
+            _place(home, warm_start).unlink(missing_ok=True)
 
 
 def is_finite(path: Path) -> bool:

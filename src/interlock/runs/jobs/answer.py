@@ -3,6 +3,7 @@
 `lane_report(job, workspace)` reads what the stages left behind and writes nothing.
 """
 
+import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,7 +18,7 @@ from interlock.contracts.lane_report import LaneReport
 from interlock.contracts.spelling import spelled
 from interlock.contracts.stage import StageName, StageRecord
 from interlock.contracts.verdict import GateResult, Judgement, Verdict
-from interlock.errors import StageError
+from interlock.errors import ProvenanceError, StageError
 from interlock.provenance.canonical import plain
 from interlock.reports.lane_report import Observed, actuals, artifact_list, observed, work_of
 from interlock.runs.jobs.folder import JobFolder, JobRecord
@@ -61,6 +62,15 @@ def report_yaml(report: LaneReport) -> str:
     values = plain(report)
     kept = {key: value for key, value in values.items() if value not in (None, []) or key in _SOURCE}
     return yaml.safe_dump(kept, sort_keys=False, allow_unicode=True, width=120)
+
+
+def read_report(path: Path) -> LaneReport:
+    """A report that was written. Raises ProvenanceError when it cannot be read."""
+    try:
+        return LaneReport.model_validate_json(json.dumps(yaml.safe_load(path.read_text())))
+    except (OSError, ValueError, TypeError, yaml.YAMLError) as error:
+        hint = "remove the file and submit the card again: it is written anew from the records"
+        raise ProvenanceError("the lane report cannot be read", path=path, hint=hint) from error
 
 
 _SOURCE = ("lane", "state", "artifacts", "acceptance_results", "actuals", "managers_used")

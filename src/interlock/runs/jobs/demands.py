@@ -23,8 +23,11 @@ from interlock.runs.jobs.settings import Setting
 
 SCHEMA = "schema_valid"
 _SHIPPED = ("model_loadable", "inference_test_passed", "onnx_matches_torch")
-_UNITS = (("latency_", "ms"), ("training_loss", "nats"), ("validation_loss", "nats"), ("epochs_", "count"))
-_NO_INTERVAL = ("training_loss", "validation_loss", "epochs_", "onnx_difference", "chance.")
+_UNITS = (("latency_", "ms"), ("epochs_", "count"))
+_LOSSES = ("training_loss", "validation_loss")
+_LOSS_UNITS = {"lvm": "1 - cosine"}
+"""Unit of the training loss by kind of model; natural units of information for all others."""
+_NO_INTERVAL = (*_LOSSES, "epochs_", "onnx_difference", "chance.")
 """Measurements that are one number without items to resample: they are compared as they are."""
 
 
@@ -47,10 +50,13 @@ class Demands:
     faults: tuple[Fault, ...] = ()
 
 
-def read_demands(text: CardText, *, gates: Mapping[str, Any], measurements: Sequence[str]) -> Demands:
-    """The checks of a card against a lane's gates. `measurements` are the names that the lane measures; empty: any."""
+def read_demands(text: CardText, *, kind: str, gates: Mapping[str, Any], measurements: Sequence[str]) -> Demands:
+    """The checks of a card against a lane's gates.
+
+    `kind` is the lane's kind, `measurements` are the names that it measures; empty: any.
+    """
     demands, settings, faults = [], [], []
-    known = _Known(gates, measurements)
+    known = _Known(kind, gates, measurements)
     for place, written in _written(text):
         try:
             check = parse_check(written)
@@ -71,7 +77,8 @@ def read_demands(text: CardText, *, gates: Mapping[str, Any], measurements: Sequ
 class _Known:
     """The lane's gates, as the checks so far have changed them."""
 
-    def __init__(self, gates: Mapping[str, Any], measurements: Sequence[str]) -> None:
+    def __init__(self, kind: str, gates: Mapping[str, Any], measurements: Sequence[str]) -> None:
+        self._kind = kind
         self.gates: dict[str, Any] = dict(gates)
         self._measurements = set(measurements)
         self._checks = {gate["check"] for gate in gates.values() if gate["kind"] == "predicate"}
@@ -98,9 +105,10 @@ class _Known:
         if blocking:
             name, gate = blocking[0]
             return name, _tightened(gate, check)
-        pattern = advising[0][1] if advising else _new_gate(check)
+        pattern = advising[0][1] if advising else _new_gate(check, self._kind)
         name = f"card_{check.metric}_{'min' if check.is_at_least else 'max'}".replace(".", "_")
-        return name, _tightened({**pattern, "severity": "block", "family": None, "target": None}, check)
+        asked = {"severity": "block", "family": None, "on_failure": _ASKED}
+        return name, _tightened({**pattern, **asked}, check)
 
     def _metrics(self) -> set[str]:
         return self._measurements - self._checks - set(NAMED_CHECKS)
@@ -146,10 +154,12 @@ class _Known:
 _ASKED = "The job card asks for it."
 
 
-def _new_gate(check: Comparison) -> dict[str, Any]:
+def _new_gate(check: Comparison, kind: str) -> dict[str, Any]:
     """A gate on something that the lane measures and has no gate for."""
     phase = "shipped" if check.metric.startswith(("latency_", "onnx_")) else "kpi"
     unit = next((unit for beginning, unit in _UNITS if check.metric.startswith(beginning)), "ratio")
+    if check.metric.startswith(_LOSSES):
+        unit = _LOSS_UNITS.get(kind, "nats")
     plain = check.metric.startswith(_NO_INTERVAL) or check.metric.endswith("_lift")
     return {
         "kind": "threshold",
@@ -159,7 +169,6 @@ def _new_gate(check: Comparison) -> dict[str, Any]:
         "confidence": None if plain else 0.95,
         "n_min": 1,
         "phase": phase,
-        "on_failure": _ASKED,
     }
 
 

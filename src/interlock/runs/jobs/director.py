@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ from interlock.runs.jobs.folder import REPORT, JobFolder
 from interlock.runs.jobs.managers import managers_of
 from interlock.runs.jobs.states import AGAIN, JobEvent, JobState
 from interlock.runs.jobs.waiting import Wait, missing_approvals, missing_work, resources_of
-from interlock.runs.jobs.watching import SUBSTITUTIONS_MAX, Signs, loss_of
+from interlock.runs.jobs.watching import SUBSTITUTIONS_MAX, Listener, Signs, loss_of
 from interlock.runs.runner import needed_folders
 from interlock.runs.sync import sync_lane
 from interlock.stages.current import why_not_current
@@ -93,6 +94,7 @@ class _Director:
         self.store = self.stack.enter_context(ControlStore(self.job.home))
         self.every_s = float(lookup(self.config, "control.heartbeat_s") or HEARTBEAT_S)
         self.missed_max = int(lookup(self.config, "recovery.heartbeats_missed") or 2)
+        self.hours_max = {} if self.place.needs else self.job.record().hours_max
         self._reservation: str | None = None
         self._renewed_s = 0.0
 
@@ -166,20 +168,22 @@ class _Director:
 
     def _manage(self, name: str, stages: Sequence[StageName]) -> Ended | None:
         """Have the stages done. None when they are; how the job ended otherwise."""
-        substitutions = 0
+        substitutions, began_s = 0, time.monotonic()
         while not self._is_done(stages):
             worker = self._left_over(name) or self._start(name, stages)
             if worker is None:
                 return Ended(state=JobState.CANCELLED)
-            lost = self._watch(worker, name, stages)
+            lost = self._watch(worker, name, until_s=began_s + 3600 * self.hours_max.get(name, inf))
             if self.job.state() is JobState.CANCELLED:
                 return Ended(state=JobState.CANCELLED)
             if self._is_done(stages):
                 self._write(JobEvent.WORKER_ENDED, manager=name, pid=worker.pid)
                 break
+            if time.monotonic() >= began_s + 3600 * self.hours_max.get(name, inf):
+                return self._fail(f"{name}: over its {self.hours_max[name]:g} hours; the next submit resumes it")
             if not lost and (problem := self._failure(name, stages)):
                 return self._fail(f"{name}: {problem}")
-            why = lost or "its process ended before its work was done"
+            why = lost or f"its process ended before its work was done{worker.ending}"
             substitutions += 1
             self._write(JobEvent.WORKER_LOST, manager=name, pid=worker.pid, reason=why)
             self._close(stages, why)
@@ -225,9 +229,12 @@ class _Director:
         self.say(f"{name}: worker {worker.pid} begins ({', '.join(stages)})")
         return worker
 
-    def _watch(self, worker: workers.Worker, name: str, stages: Sequence[StageName]) -> str:
-        """Wait for the worker's end; why it was given up, or an empty text when it ended by itself."""
-        looked_s = 0.0
+    def _watch(self, worker: workers.Worker, name: str, *, until_s: float) -> str:
+        """Wait for the worker's end, and stop it at `until_s` (monotonic).
+
+        Returns why it was given up, or an empty text when it ended by itself or was asked to.
+        """
+        looked_s, listener = 0.0, Listener(time.monotonic())
         try:
             while worker.is_alive:
                 time.sleep(self.poll_s)
@@ -235,8 +242,9 @@ class _Director:
                 if time.monotonic() - looked_s < min(self.every_s / 4, 5.0):
                     continue
                 looked_s = time.monotonic()
-                signs = self._signs(worker)
-                if lost := loss_of(signs, now=time.time(), every_s=self.every_s, missed_max=self.missed_max):
+                if looked_s >= until_s:
+                    worker.stop()
+                if lost := loss_of(self._signs(worker, listener), every_s=self.every_s, missed_max=self.missed_max):
                     worker.kill()
                     return lost
         except KeyboardInterrupt:
@@ -245,16 +253,15 @@ class _Director:
             raise
         return ""
 
-    def _signs(self, worker: workers.Worker) -> Signs:
+    def _signs(self, worker: workers.Worker, listener: Listener) -> Signs:
         beats = [beat for beat in newest(self.store, job=self.job.id) if beat.pid == worker.pid]
         last = max(beats, key=lambda beat: beat.timestamp, default=None)
-        run_id = last.run_id if last else None
-        state = self.job.home / "state" / "runs" / run_id if run_id else None
+        moved_at = _moved_at(self.job.home / "state" / "runs" / last.run_id) if last and last.run_id else None
         return Signs(
-            started_at=worker.started_s,
-            heartbeat_at=last.timestamp if last else None,
-            moved_at=_moved_at(state),
+            silent_s=listener.hear(last.timestamp if last else None, now=time.monotonic()),
+            has_spoken=last is not None,
             is_between_stages=last is not None and last.state in ("completed", "failed", "interrupted"),
+            moved_s=None if moved_at is None else max(0.0, time.time() - moved_at),
         )
 
     def _failure(self, name: str, stages: Sequence[StageName]) -> str:
@@ -300,10 +307,8 @@ class _Director:
         return self.job.write(event, at=time.time(), **details)
 
 
-def _moved_at(folder: Path | None) -> float | None:
-    """When the newest file below the folder was written."""
-    if folder is None or not folder.is_dir():
-        return None
+def _moved_at(folder: Path) -> float | None:
+    """When the newest file below the folder was written; None where there is none."""
     times = []
     for path in folder.rglob("*"):
         try:

@@ -18,6 +18,7 @@ from typing import Any
 from pydantic import Field, JsonValue, ValidationError
 
 from interlock.contracts.base import Contract
+from interlock.contracts.job import ManagerCard
 from interlock.contracts.measurement import Sha256
 from interlock.errors import ProvenanceError, UsageError
 from interlock.provenance.attempts import run_lock
@@ -72,6 +73,9 @@ class JobRecord(Contract):
     """Director and path that must be there first."""
     expected_artifacts: tuple[str, ...]
     """Paths with `{RUN_ID}`."""
+    hours_max: dict[str, float] = Field(default_factory=dict)
+    """Wall hours of managers by the id of their card; none where the card gives no budget. Training is bounded by the
+    configuration's own ceiling, over all of its attempts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,7 +221,14 @@ def _record(plan: Plan, home: Path) -> JobRecord:
         demands=tuple(DemandRecord(check=item.check.text, gate=item.gate) for item in plan.demands),
         prerequisites=tuple((director, path) for item in plan.card.prerequisites for director, path in item.items()),
         expected_artifacts=tuple(item.path for item in plan.card.expected_artifacts),
+        hours_max={item.id: hours for item in plan.managers if (hours := _own_hours(item)) is not None},
     )
+
+
+def _own_hours(card: ManagerCard) -> float | None:
+    """Of a manager whose work is not bounded elsewhere: training, and lanes that are made first, are."""
+    is_trainer = bool(card.hyperparameters)
+    return None if is_trainer else card.budget.compute_hours_max
 
 
 def _place_record(lane: str, composed: Composed, home: Path, name: str) -> PlaceRecord:

@@ -147,7 +147,7 @@ def _text(gate: Mapping[str, Any]) -> str:
 
 def _budget(budget: CardBudget, stage: StageName) -> CardBudget:
     def share(value: float | None, part: float) -> float | None:
-        return None if value is None else round(value * part, 6)
+        return None if value is None else float(f"{value * part:.6g}")
 
     return CardBudget(
         tokens_target_ratio=share(budget.tokens_target_ratio, _TOKENS_SHARE),

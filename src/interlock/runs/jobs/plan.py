@@ -125,7 +125,9 @@ class _Draft:
             return None
 
     def _accept(self, values: Mapping[str, Any], spec: LaneSpec) -> list[Setting]:
-        found: Demands = read_demands(self._text, gates=lookup(values, "lane.gates"), measurements=spec.measurements)
+        found: Demands = read_demands(
+            self._text, kind=spec.kind, gates=lookup(values, "lane.gates"), measurements=spec.measurements
+        )
         self.demands = found.demands
         self.faults += found.faults
         return list(found.settings)

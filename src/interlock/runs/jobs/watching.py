@@ -19,29 +19,43 @@ STARTING_S = 60.0
 
 @dataclass(frozen=True, kw_only=True)
 class Signs:
-    """What is known of a worker. Times in seconds since 1970."""
+    """What is known of a worker. Seconds by the watcher's own clock, which stands still while the machine sleeps."""
 
-    started_at: float
-    """When its process began."""
-    heartbeat_at: float | None
-    """Its last heartbeat; None before the first."""
-    moved_at: float | None
-    """When the resume state of its run was last written; None where there is none."""
+    silent_s: float
+    """Since its last heartbeat was seen; before the first one, since it was started or taken over."""
+    has_spoken: bool
+    """Whether there was any heartbeat."""
     is_between_stages: bool = False
-    """Whether its last heartbeat said that a stage has ended."""
+    """Whether the last one said that a stage has ended."""
+    moved_s: float | None = None
+    """Since the resume state of its run was last written; None where there is none."""
 
 
-def loss_of(signs: Signs, *, now: float, every_s: float, missed_max: int = 2) -> str:
+def loss_of(signs: Signs, *, every_s: float, missed_max: int = 2) -> str:
     """Why the worker counts as gone; empty while it does not."""
-    age_s = now - (signs.heartbeat_at if signs.heartbeat_at is not None else signs.started_at)
-    is_silent_by_right = signs.heartbeat_at is None or signs.is_between_stages
-    if is_silent_by_right and age_s <= max(STARTING_S, missed_max * every_s):
+    due_s = missed_max * every_s
+    if (not signs.has_spoken or signs.is_between_stages) and signs.silent_s <= max(STARTING_S, due_s):
         return ""
-    heard = signs.heartbeat_at if signs.heartbeat_at is not None else signs.started_at
-    has_moved = signs.moved_at is not None and signs.moved_at > heard and now - signs.moved_at <= missed_max * every_s
-    beat = HeartbeatEvidence(age_s=max(0.0, age_s), every_s=every_s, missed_max=missed_max, steps_since=int(has_moved))
+    has_moved = signs.moved_s is not None and signs.moved_s <= min(due_s, signs.silent_s)
+    beat = HeartbeatEvidence(age_s=signs.silent_s, every_s=every_s, missed_max=missed_max, steps_since=int(has_moved))
     found = classify(Evidence(heartbeat=beat))
     if found.fault is not FaultClass.MISSED_HEARTBEATS:
         return ""
     assert POLICY[found.fault].action is Action.SUBSTITUTE
     return found.reason
+
+
+@dataclass
+class Listener:
+    """Notes when something new was heard of a worker."""
+
+    heard_at: float
+    """Monotonic seconds."""
+    timestamp: float | None = None
+    """Of the last heartbeat, in its sender's time."""
+
+    def hear(self, timestamp: float | None, *, now: float) -> float:
+        """Take notice of the newest heartbeat; returns the seconds of silence. `now` is monotonic."""
+        if timestamp is not None and timestamp != self.timestamp:
+            self.timestamp, self.heard_at = timestamp, now
+        return now - self.heard_at

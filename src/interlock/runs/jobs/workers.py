@@ -44,6 +44,12 @@ class Worker:
             return self.child.poll() is None
         return found_again(self.pid, self.started_s) is not None
 
+    @property
+    def ending(self) -> str:
+        """How the process ended, as far as that is known of one that is no child."""
+        code = self.child.poll() if self.child is not None else None
+        return f", by signal {-code}" if code is not None and code < 0 else ""
+
     def stop(self, *, grace_s: float = GRACE_S) -> None:
         """Ask it to save a state and end; after the grace time it is killed."""
         self._signal(signal.SIGTERM)

@@ -178,6 +178,7 @@ def _facts(home: Path, view: RunView, workspace: Path) -> RunFacts:
         losses=_csv(models / "loss.csv"),
         log=_log(models / "train_log.jsonl"),
         recall=_csv(models / "recall.csv"),
+        reliability=_csv(models / "reliability.csv"),
         examples=_json(models / "examples.json"),
         dataset=_json(models / DATASET_CARD),
         flips=_flips(measured, query_texts(view.card, home, workspace=workspace)),

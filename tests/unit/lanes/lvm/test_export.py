@@ -42,7 +42,7 @@ def test_the_same_model_gives_the_same_file(deep, tmp_path):
     assert (tmp_path / "again.onnx").read_bytes() == path.read_bytes()
 
 
-@pytest.mark.parametrize("history", [[], [[1.0] * 7], [1.0] * 8])
+@pytest.mark.parametrize("history", [[], np.zeros((0, 8)), [[1.0] * 7], [1.0] * 8])
 def test_what_is_no_history_is_refused(deep, history):
     with pytest.raises(DataError, match="one or more vectors"):
         ExportedPredictor.open(deep[1]).answer([history])

@@ -79,6 +79,15 @@ def test_the_same_run_elsewhere_gives_the_same_bytes(finished, tiny, kind, tmp_p
         assert digests(root / stage) == digests(finished / stage)
 
 
+def test_training_never_sees_the_test_stories(finished, tiny, kind, tmp_path):
+    tiny.write_stories(tmp_path / "stories")
+    tiny.write_stories(tmp_path / "others", seed=9)
+    (tmp_path / "others" / "test.csv").replace(tmp_path / "stories" / "test.csv")
+    for stage in ("prepare", "train"):
+        tiny.run(stage, tmp_path, tiny.body(kind))
+    assert digests(tmp_path / "train") == digests(finished / "train")
+
+
 def test_micro_batches_give_the_same_model_but_for_rounding(finished, tiny, kind, tmp_path):
     tiny.write_stories(tmp_path / "stories")
     tiny.run("prepare", tmp_path, tiny.body(kind))
@@ -96,7 +105,8 @@ def test_kills_change_nothing(kind, tmp_path):
     numbers = random.Random(3)
     shares = [f"{numbers.uniform(0.05, 0.6):.3f}" for _ in range(4)]
     program = [sys.executable, str(Path(__file__).with_name("tiny_lvm.py")), str(tmp_path), kind, *shares]
-    source = str(Path(interlock.__file__).parents[1])
+    plugins = Path(__file__).resolve().parents[3] / "plugins"
+    source = os.pathsep.join([str(Path(interlock.__file__).parents[1]), str(plugins)])
     done = subprocess.run(program, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": source})
     assert done.returncode == 0, done.stderr
     codes = [int(line) for line in done.stdout.split()]

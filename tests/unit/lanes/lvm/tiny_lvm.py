@@ -6,15 +6,15 @@ In ROOT/whole one attempt is left alone. In ROOT/killed there is one attempt for
 that share of the time the first one took, and then one that is left alone.
 """
 
-import csv
 import json
 import os
-import random
 import shutil
 import signal
 import sys
 import time
 from pathlib import Path
+
+from tiny_stories import write_stories
 
 from interlock.contracts.hardware import CpuTarget
 from interlock.contracts.stage import Artifact, StageRecord
@@ -23,30 +23,12 @@ from interlock.lanes.lvm.config import Lvm
 from interlock.lanes.spec import StageJob
 from interlock.stages.progress import Silent
 
-SYLLABLES = [a + b for a in "bdfgklmnprstvz" for b in ("a", "e", "i", "o", "u", "an", "or", "il")]
 MODELS = {
     "recurrent": {"kind": "recurrent", "encoder": {"kind": "lsa", "dimensions": 8}, "width": 16},
     "causal_transformer": {
         "kind": "causal_transformer", "encoder": {"kind": "lsa", "dimensions": 8}, "width": 16, "heads": 2,
     },
 }  # fmt: skip
-
-
-def write_stories(folder: Path, *, topics=6, seed=0) -> None:
-    """Stories that walk round a ring of topics, a passage for each: what comes next follows from what came last."""
-    rng = random.Random(seed)
-    words = [["".join(rng.choices(SYLLABLES, k=3)) for _ in range(25)] for _ in range(topics)]
-    folder.mkdir(parents=True, exist_ok=True)
-    for split, count in (("train", 24), ("val", 6), ("test", 8)):
-        rows = []
-        for story in range(count):
-            start = rng.randrange(topics)
-            for place in range(rng.randint(5, 14)):
-                rows.append(
-                    (f"{split}-{story:02d}", " ".join(rng.choices(words[(start + place) % topics], k=12)) + ".")
-                )
-        with (folder / f"{split}.csv").open("w", newline="") as file:
-            csv.writer(file).writerows([("document_id", "text"), *rows])
 
 
 def body(kind="recurrent", **changes) -> Lvm:

@@ -151,6 +151,7 @@ def test_bfloat16_adds_up_in_single_precision(tiny, case):
     exact = gradient(module, examples, None)[1]
     rounded, parts = (gradient(module, examples, size, precision="bf16")[1] for size in (None, 2))
     assert parts.dtype == torch.float32
+    assert not torch.equal(parts, parts.bfloat16().float())  # a sum in bfloat16 would be one of its numbers
     error, usual = ((value - exact).norm() / exact.norm() for value in (parts, rounded))
     assert 0 < error < 2 * usual + 0.01
 

@@ -44,10 +44,16 @@ def test_no_state_is_left_when_all_are_broken(store, tiny):
     assert store.newest_valid(tiny.Messages()) is None
 
 
-def test_unfinished_writes_are_no_states(store, tiny, tmp_path):
-    (tmp_path / ".writing.ckpt.abc.part").write_bytes(b"half")
-    (tmp_path / "writing.ckpt").write_bytes(b"whole but unnamed")
+def test_unfinished_writes_are_no_states_and_are_cleaned_up(store, tiny, tmp_path):
+    (tmp_path / "checkpoints").mkdir()
+    for name in (".writing.ckpt.abc.part", "writing.ckpt", "checkpoints/.epoch_001.safetensors.abc.part"):
+        (tmp_path / name).write_bytes(b"half, or whole but unnamed")
+    (tmp_path / "checkpoints" / "epoch_002.safetensors").write_bytes(b"whole")
     assert store.newest_valid(tiny.Messages()) is None
+    kept = store.write(content(5), 5)
+    store.drop_unfinished()
+    left = {path.name for path in tmp_path.rglob("*") if path.is_file()}
+    assert left == {kept.name, "epoch_002.safetensors"}
 
 
 class Malicious:

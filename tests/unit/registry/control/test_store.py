@@ -162,3 +162,23 @@ def test_closing_twice_and_using_again_is_fine(tmp_path: Path) -> None:
     with store.reading() as database, pytest.raises(sqlite3.OperationalError):
         database.execute("SELECT * FROM nowhere")
     store.close()
+
+
+def _opens(home: str, gate: object) -> None:
+    gate.wait()  # type: ignore[attr-defined]
+    with ControlStore(Path(home)) as store, store.transaction() as database:
+        database.execute("CREATE TABLE IF NOT EXISTS counted (number INTEGER)")
+        database.execute("INSERT INTO counted VALUES (1)")
+
+
+def test_many_may_be_the_first(tmp_path: Path) -> None:
+    """Whoever comes first makes the tables; the others wait for it."""
+    context = multiprocessing.get_context("fork")
+    gate = context.Barrier(4)
+    openers = [context.Process(target=_opens, args=(str(tmp_path), gate)) for _ in range(4)]
+    for opener in openers:
+        opener.start()
+    for opener in openers:
+        opener.join(60)
+    assert [opener.exitcode for opener in openers] == [0, 0, 0, 0]
+    assert _numbers(tmp_path) == [1, 1, 1, 1]

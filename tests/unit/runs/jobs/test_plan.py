@@ -131,9 +131,10 @@ def test_an_unknown_model_type_names_the_nearest(faults):
 
 
 def test_a_card_never_raises_a_ceiling(faults):
-    assert "raise budget.compute_hours_max" in faults(TOY + "budget: {compute_hours_max: 5}\n")[
-        "budget.compute_hours_max"
-    ].problem
+    assert (
+        "raise budget.compute_hours_max"
+        in faults(TOY + "budget: {compute_hours_max: 5}\n")["budget.compute_hours_max"].problem
+    )
 
 
 def test_hyperparameters_cannot_loosen_what_converged_means(faults):
@@ -233,3 +234,43 @@ def test_comments_and_layout_do_not_make_another_card(plan):
     spread = "# a comment\n" + TOY.replace("lane: Models\n", "lane:    'Models'\n")
     assert plan(TOY).card_sha256 == plan(spread).card_sha256
     assert plan(TOY).card_sha256 != plan(TOY.replace("mean", "median")).card_sha256
+
+
+def test_the_sources_own_card_needs_a_model_type_only_where_its_words_are_not_enough(plan, faults):
+    """Word for word, without the baseline that a tower cannot begin from, with data that is there."""
+    card = """\
+id: jc-abc123-models-001
+parent_id: abc123-def456
+role: director
+lane: Models
+task: "Train Query Tower on Wikipedia 10k dataset, target Echo-Loop ≥ 0.82"
+inputs:
+  - dataset: "artifacts/datasets/wikipedia_10k.npz"
+expected_artifacts:
+  - path: "artifacts/runs/{RUN_ID}/models/run_card.json"
+acceptance:
+  - check: "echo_loop>=0.82"
+  - check: "training_loss_converged"
+  - check: "no_nan_inf"
+risks:
+  - "May OOM on MPS (use CPU fallback)"
+budget:
+  tokens_target_ratio: 0.50
+  tokens_hard_ratio: 0.75
+  compute_hours_max: 4
+prerequisites:
+  - Dir-Data: "artifacts/datasets/wikipedia_10k.npz"
+"""
+    found = plan(card)
+    assert found.lane == "query_tower"
+    assert found.composed.values["agents"]["dir_models"]["tokens_hard_ratio"] == 0.75
+    assert set(faults(card.replace('artifacts/datasets/wikipedia_10k.npz"\nexp', '/x.npz"\nexp'))) == {
+        "inputs.1.dataset"
+    }
+
+
+def test_every_example_card_is_in_order(plan, root):
+    cards = sorted((root / "examples" / "cards").glob("*.yaml"))
+    assert cards
+    for path in cards:
+        assert plan(path.read_text()).managers

@@ -121,7 +121,8 @@ def test_tracking_that_cannot_even_be_loaded_is_no_reason_not_to_train(
     make_place: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inner = Watched()
-    monkeypatch.setattr(progress_module, "_TRACKED", "interlock.stages.no_such_module:tracked")
+    name = "interlock.stages.no_such_module:tracked"
+    monkeypatch.setattr(progress_module, "_WRAPPERS", {name: "the curves are not tracked"})
     with tracked(make_place(), inner) as watched:
         watched.stage_begins("train", RUN_ID)
         watched.curve(1, {"loss": 0.5})

@@ -1,0 +1,1 @@
+"""The lane `reranker`: puts the first stage's candidates into a better order."""
