@@ -14,8 +14,8 @@ from gatebench.cases import (
     blocked,
 )
 from gatebench.kinds import ALL, BASELINES, COMPARED, PAIRS, RATES, SCORED
-from interlock.contracts.gate import Gate
-from interlock.contracts.verdict import Cause
+from interlock.contracts.gate import Gate, PredicateGate
+from interlock.contracts.verdict import Cause, Verdict
 
 NAN, INFINITE = float("nan"), float("inf")
 ONE_COLUMN = tuple(kind for kind in SCORED if kind not in PAIRS)
@@ -237,6 +237,17 @@ def _unknown_if_converged(world: World, rng: np.random.Generator) -> None:
     del world.measurements["converged"]
 
 
+def _lost_file(world: World, rng: np.random.Generator) -> None:
+    """Everything before the export passes, and nothing is known of the file."""
+    world.gates["loads"] = PredicateGate(kind="predicate", check="model_loadable", phase="shipped")
+
+
+def _held_back(world: World, rng: np.random.Generator) -> None:
+    """Nothing was exported, because the training did not converge: that is the verdict, not the file's absence."""
+    world.change("converged", value=0.0, reason="the loss still falls")
+    world.gates["loads"] = PredicateGate(kind="predicate", check="model_loadable", phase="shipped")
+
+
 MISSING, NO_VALUE, TOO_FEW = blocked(Cause.MISSING), blocked(Cause.NO_VALUE), blocked(Cause.TOO_FEW)
 INVALID, DISAGREE = blocked(Cause.SCORES_INVALID), blocked(Cause.SCORES_DISAGREE)
 OUT_OF_RANGE, UNIT = blocked(Cause.OUT_OF_RANGE), blocked(Cause.UNIT)
@@ -300,4 +311,11 @@ FAULTS: tuple[Fault, ...] = (
     fault("advisory_gates_only", ALL, _severity("advise"), blocked(), "MLflow: thresholds that nobody enforces"),
     fault("no_gates", ALL, _no_gates, blocked(), "TFX: without thresholds there is no verdict"),
     fault("unknown_if_converged", ALL, _unknown_if_converged, blocked(Cause.MISSING, gate="converged")),
+    fault(
+        "held_back_from_export",
+        ALL,
+        _held_back,
+        Expected(verdict=Verdict.FAIL, cause=Cause.NOT_EXPORTED, gate="loads"),
+    ),
+    fault("lost_after_export", ALL, _lost_file, blocked(Cause.MISSING, gate="loads")),
 )

@@ -233,6 +233,35 @@ def test_ctrl_c_ends_the_worker_with_a_state(toy):
 
 
 @pytest.mark.slow
+def test_work_that_fails_by_itself_is_not_tried_again_until_somebody_submits(toy):
+    call = "    return frame.spec.stage_function"
+    broken = f"    if frame.stage == 'evaluate':\n        raise ValueError('broken on purpose')\n{call}"
+    toy.edit("src/interlock/stages/lane_work.py", call, broken)
+    name = card(toy)
+    said = toy.interlock("job", "submit", name, code=1)
+    assert "jc-toy-1-mgr03: evaluate failed: ValueError: broken on purpose" in said
+    assert not journal(toy, "worker_lost")
+    assert "broken on purpose" in toy.interlock("job", "status", "jc-toy-1", code=1)
+    assert "has no report yet" in toy.interlock("job", "report", "jc-toy-1", code=2)
+    toy.edit("src/interlock/stages/lane_work.py", broken, call)
+    toy.interlock("job", "submit", name)
+    assert report(toy)["state"] == "completed"
+
+
+@pytest.mark.slow
+def test_two_submits_at_once_are_one_job(toy):
+    name = card(toy, sleep_s=0.2)
+    first = submitting(toy, name)
+    training_worker(toy, first)
+    second = toy.interlock("job", "submit", name)
+    output, _ = first.communicate(timeout=120)
+    assert first.returncode == 0, output
+    assert "is at work in another process" in second
+    assert "state: completed" in second
+    assert len(journal(toy, "worker_started")) == 5
+
+
+@pytest.mark.slow
 def test_work_over_its_hours_is_stopped(toy):
     """Data preparation has a tenth of the job's hours; a process does not even start in a thousandth of a second."""
     said = toy.interlock("job", "submit", card(toy, hours=2e-6), code=1)

@@ -55,8 +55,8 @@ def check(gate, verdict="pass", **say):
 
 def blocked(gate, **say):
     """A row that could not be judged."""
-    nothing = {"observed": None, "bound": None, "other_bound": None, "n": None, "evidence": ""}
-    return row(gate, "blocked", cause=Cause.MISSING, method="none", reason=f"{gate}: not among them", **nothing | say)
+    nothing = {"observed": None, "bound": None, "other_bound": None, "n": None, "evidence": "", "cause": Cause.MISSING}
+    return row(gate, "blocked", method="none", reason=f"{gate}: not among them", **nothing | say)
 
 
 MIXED = (

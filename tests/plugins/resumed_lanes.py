@@ -11,9 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from interlock.contracts.hardware import Hardware
+from interlock.contracts.lane import LaneBody
 from interlock.contracts.stage import Artifact, StageRecord
 from interlock.lanes.catalog import find_lane
-from interlock.lanes.spec import StageJob
+from interlock.lanes.spec import LaneInput, StageJob, StageOutcome
 from interlock.stages.progress import Silent
 
 OPTIMIZER = {"kind": "adamw", "lr": 0.01}
@@ -28,7 +30,9 @@ def _query_tower(root: Path) -> dict[str, Any]:
         own = dice.sample(words, 6)
         for part in range(2):
             name = f"{topic}_{part}"
-            corpus.append({"_id": f"d{name}", "title": name, "text": " ".join(dice.choices(own, k=9))})
+            corpus.append(
+                {"_id": f"d{name}", "page": f"{topic}", "title": name, "text": " ".join(dice.choices(own, k=9))}
+            )
             queries.append({"_id": f"q{name}", "text": " ".join(dice.choices(own, k=3) + dice.choices(words, k=1))})
             answers.append(f"q{name}\td{name}\t1")
     (root / "beir" / "qrels").mkdir(parents=True, exist_ok=True)
@@ -91,8 +95,44 @@ def _directional_adapter(root: Path) -> dict[str, Any]:
     }
 
 
+def _reranker(root: Path) -> dict[str, Any]:
+    """Reorders what the query tower finds; each topic is a page of its own."""
+    data = _of_pages(_query_tower(root))["data"]
+    return {
+        "kind": "reranker",
+        "data": data | {"candidates": {"size": 12, "false_negative_similarity": 0.6}},
+        "model": {"kind": "interaction", "heads": 2, "hidden": 4, "dropout": 0.2},
+        "optimizer": OPTIMIZER,
+        "trainer": TRAINER | {"early_stop_patience": None},
+        "inputs": {"first_stage": "lane:query_tower"},
+    }
+
+
+def _of_pages(tower: dict[str, Any]) -> dict[str, Any]:
+    return tower | {"data": tower["data"] | {"group_field": "page"}}
+
+
+def _first_stage(root: Path, hardware: Hardware) -> LaneInput:
+    """A query tower over the same data, trained where it is missing, as the framework would hand it over."""
+    values, folder = _of_pages(_query_tower(root)), root / "tower"
+    if not (folder / "train.record.json").is_file():
+        folder.mkdir()
+        for stage in ("prepare", "train"):
+            run_stage(stage, folder, values, workspace=root, hardware=hardware)
+    records = [json.loads((folder / f"{stage}.record.json").read_text()) for stage in ("prepare", "train")]
+    return LaneInput(
+        reference="lane:query_tower", run_id="f" * 16, lane=_body(values), verdict="pass", trained=folder / "train",
+        facts=records[0]["facts"] | records[1]["facts"], sha256="0" * 64,
+    )  # fmt: skip
+
+
+def _body(values: dict[str, Any]) -> LaneBody:
+    return find_lane(values["kind"]).body_model().model_validate_json(json.dumps(values))
+
+
 LANES: dict[str, Callable[[Path], dict[str, Any]]] = {
     "query_tower": _query_tower,
+    "reranker": _reranker,
     "directional_adapter": _directional_adapter,
     "lvm": lambda root: _lvm(root, kind="recurrent"),
     "lvm/causal_transformer": lambda root: _lvm(root, kind="causal_transformer", heads=2),
@@ -106,7 +146,9 @@ def prepared(name: str, root: Path) -> dict[str, Any]:
     return LANES[name](root)
 
 
-def run_stage(stage: str, root: Path, values: dict[str, Any], **changes: Any) -> Any:
+def run_stage(
+    stage: str, root: Path, values: dict[str, Any], *, hardware: Hardware, workspace: Path | None = None
+) -> StageOutcome:
     """Run a stage as the framework would, with its folder, state and record under `root`; returns its outcome."""
     spec = find_lane(values["kind"])
     folder = root / stage
@@ -114,10 +156,11 @@ def run_stage(stage: str, root: Path, values: dict[str, Any], **changes: Any) ->
     folder.mkdir()
     earlier = [name for name in ("prepare", "train") if (root / f"{name}.record.json").is_file() and name != stage]
     job = StageJob(
-        lane=spec.body_model().model_validate_json(json.dumps(values)),
+        lane=_body(values),
         seed=1,
+        hardware=hardware,
         folder=folder,
-        workspace=root,
+        workspace=workspace or root,
         inputs={name: root / name for name in earlier},
         records={name: StageRecord.model_validate_json((root / f"{name}.record.json").read_text()) for name in earlier},
         state=root / "state",
@@ -125,7 +168,7 @@ def run_stage(stage: str, root: Path, values: dict[str, Any], **changes: Any) ->
         evaluator_sha256="0" * 64,
         compute_hours_max=1.0,
         progress=Silent(),
-        **changes,
+        lane_inputs={"first_stage": _first_stage(root, hardware)} if values.get("inputs") else {},
     )
     outcome = spec.stage_function(stage)(job)
     files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())

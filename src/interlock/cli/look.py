@@ -43,6 +43,19 @@ def diff(
     compare.diff(workspace(), run_a, run_b, html=html, as_json=as_json)
 
 
+@app.command(rich_help_panel=PANEL, epilog="Example: interlock recovery 3f2a")
+def recovery(
+    run: Annotated[
+        str | None, typer.Argument(help="Run id or a unique beginning of it; none: every lineage with a fault.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Say what went wrong with trainings, what was done about it, and how often each lineage has failed."""
+    from interlock.commands import recovery as command
+
+    command.recovery(workspace(), run, as_json=as_json)
+
+
 @runs.command("list", epilog="Example: interlock runs list --filter 'verdict=pass metrics.r_at_5>0.6' --sort -seed")
 def runs_list(
     filter_by: Annotated[

@@ -39,6 +39,8 @@ class Cause(StrEnum):
 
     MISSING = "missing"
     """Nothing is measured under that name."""
+    NOT_EXPORTED = "not_exported"
+    """It belongs to the shipped file, which is not made before the other gates pass."""
     MISNAMED = "misnamed"
     """The measurement found there carries another name."""
     NO_VALUE = "no_value"
@@ -135,8 +137,14 @@ class GateResult(Contract):
 
 
 def fold(rows: Iterable[GateResult]) -> Verdict:
-    """The verdict of all blocking and halting rows; advisory rows never count, and no rows at all are `blocked`."""
-    return worst(row.verdict for row in rows if row.severity != "advise")
+    """The verdict of all blocking and halting rows; advisory rows never count, and no rows at all are `blocked`.
+
+    What waits for the export is not what is wrong with a run whose other gates do not pass: it blocks only beside
+    passes, where nothing else would keep the run from moving forward.
+    """
+    deciding = [row for row in rows if row.severity != "advise"]
+    measured = worst(row.verdict for row in deciding if row.cause is not Cause.NOT_EXPORTED)
+    return worst(row.verdict for row in deciding) if measured is Verdict.PASS else measured
 
 
 class Judgement(Contract):

@@ -56,7 +56,8 @@ def judge(
         if (fault := mixed_family(family, members)) is not None:
             asked |= dict.fromkeys(members, BlockedError(Cause.FAMILY, fault))
     levels = {name: level for members in families(gates).values() for name, level in _levels(members, asked).items()}
-    return tuple(_row_of(name, gates, asked[name], levels.get(name), facts) for name in sorted(gates))
+    rows = tuple(_row_of(name, gates, asked[name], levels.get(name), facts) for name in sorted(gates))
+    return _told_what_waits(rows, gates)
 
 
 def seed_of(run_id: str) -> int:
@@ -139,6 +140,24 @@ def _row_of(name: str, gates: Mapping[str, Gate], asked: _Asked, level: float | 
         evidence=asked.evidence,
         method="plain",
         reason=f"{gate.check} is {'yes' if holds else 'no'}, n={asked.n}{remark}",
+    )
+
+
+def _told_what_waits(rows: tuple[GateResult, ...], gates: Mapping[str, Gate]) -> tuple[GateResult, ...]:
+    """The same rows, where those that miss the shipped file say that it waits for the others to pass."""
+    earlier = [row for row in rows if row.severity != "advise" and gates[row.gate].phase != "shipped"]
+    if all(row.verdict is Verdict.PASS for row in earlier):
+        return rows
+    return tuple(
+        row.model_copy(
+            update={
+                "cause": Cause.NOT_EXPORTED,
+                "reason": f"{row.metric}: not measured yet; nothing is exported before the other gates pass",
+            }
+        )
+        if row.cause is Cause.MISSING and gates[row.gate].phase == "shipped"
+        else row
+        for row in rows
     )
 
 

@@ -183,7 +183,9 @@ def _smaller_batch(situation: Situation) -> tuple[Changes, str]:
     if not bounds.low <= smaller <= bounds.high or smaller >= batch:
         return {}, ""
     micro = situation.values.get(MICRO)
-    changes: Changes = {BATCH: smaller} | ({MICRO: smaller} if micro and micro > smaller else {})
+    changes: Changes = {BATCH: smaller}
+    if micro and micro > smaller:
+        changes[MICRO] = smaller
     return changes, f"batch {batch:g} -> {smaller}"
 
 

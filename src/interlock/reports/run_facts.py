@@ -85,8 +85,6 @@ class RunFacts:
     """Stages of the model, oldest first."""
     measurements: Mapping[str, Measurement] = field(default_factory=dict)
     """Everything measured."""
-    wait_for_export: frozenset[str] = frozenset()
-    """Gates about the exported file of a run that was not exported, because gates before them did not pass."""
     intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     """Two-sided 95 % intervals where there are per-item scores."""
     training: Mapping[str, Any] = field(default_factory=dict)

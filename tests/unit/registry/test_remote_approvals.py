@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from toy_homes import judge_by_hand, toy_run
 
+from interlock.commands.team import stage_lines
 from interlock.contracts.approval import Need
 from interlock.registry.approvals import approvals, standing
 from interlock.registry.approving import approve, ask
@@ -113,6 +114,7 @@ def test_a_move_of_an_earlier_version_is_taken_and_shown_without_approval(remote
     assert refusals(share(remote, ada, eve)) == {}
     (holder,) = holders(eve)
     assert (holder.stage, holder.approval, holder.rolls_back) == ("production", None, "")
+    assert "WITHOUT APPROVAL" in stage_lines(eve, ["toy"])[0]
 
 
 def test_a_waived_model_travels_and_a_waiver_of_another_judgement_does_not_help(remote, ada, eve):

@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 import pytest
 from page_facts import HOSTILE, MIXED, OTHER, RUN, bare, blocked, check, full, judgement, row, sweep, verification
 
+from interlock.contracts.verdict import Cause
 from interlock.reports.page import run_page, sections
 
 EVERY_SECTION = [
@@ -189,13 +190,15 @@ def test_charts_and_tables_can_be_read_without_seeing(read):
 
 
 def test_what_was_never_exported_is_not_said_to_be_broken():
-    rows = (row("r_at_5", "fail"), blocked("loads"), blocked("answers"), blocked("r_at_1"))
-    shown = Read(run_page([full(rows=rows, wait_for_export=frozenset({"loads", "answers", "r_at_5"}))], title="t")).text
+    waits = {"cause": Cause.NOT_EXPORTED}
+    rows = (row("r_at_5", "fail"), blocked("loads", **waits), blocked("answers", **waits), blocked("r_at_1"))
+    shown = Read(run_page([full(rows=rows)], title="t")).text
     assert "answers, loads : The run was not exported, because gates that come before it did not pass" in shown
     assert "Mend loads." not in shown
     assert "Mend answers." not in shown
     assert "r_at_5 : Mend r_at_5." in shown
     assert "r_at_1 : Mend r_at_1." in shown
-    exported = Read(run_page([full(rows=rows)], title="t")).text
+    lost = (row("r_at_5"), blocked("loads"))
+    exported = Read(run_page([full(rows=lost)], title="t")).text
     assert "loads : Mend loads." in exported
     assert "not exported" not in exported

@@ -110,3 +110,11 @@ def test_newest_reads_back_what_a_stage_wrote(make_place, tmp_path, beats):
         progress.stage_begins("prepare", None)
     with ControlStore(tmp_path / "home") as store:
         assert newest(store, agent="Mgr-Models-01") == beats()[-1:]
+
+
+def test_a_stage_that_begins_again_had_failed(make_place, beats):
+    with beating(make_place(), Silent()) as progress:
+        for run_id in ("a", "b"):
+            progress.stage_begins("train", run_id)
+    ended = [(item.run_id, item.state) for item in beats() if item.state != "training"]
+    assert ended == [("a", "failed"), ("b", "completed")]

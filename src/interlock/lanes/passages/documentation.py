@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
-from itertools import repeat
+from itertools import islice, repeat
 from multiprocessing import get_context
 
 from interlock.errors import DataError
@@ -62,8 +62,8 @@ def read_documentation(config: DocumentationData, *, progress: Progress) -> Foun
 
 def text_from(docstring: Docstring, config: DocumentationData) -> tuple[Text, list[Hole]]:
     """What a docstring holds, and its holes with their reasons."""
-    blocks = paragraphs(docstring.text, min_words=config.min_words, max_words=config.max_words)
-    blocks = blocks[: config.opening]
+    found = paragraphs(docstring.text, min_words=config.min_words, max_words=config.max_words)
+    blocks = list(islice(found, config.opening))
     passages = tuple(None if isinstance(block, Hole) else block for block in blocks)
     text = Text(identifier=docstring.identifier, group=docstring.module, passages=passages)
     return text, [block for block in blocks if isinstance(block, Hole)]

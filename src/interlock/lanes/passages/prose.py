@@ -52,12 +52,13 @@ class Hole:
     reason: str
 
 
-def paragraphs(docstring: str, *, min_words: int, max_words: int) -> list[str | Hole]:
-    """The blocks of a docstring (its indentation removed) in order: prose, or a hole with its reason."""
-    found: list[str | Hole] = []
+def paragraphs(docstring: str, *, min_words: int, max_words: int) -> Iterator[str | Hole]:
+    """The blocks of a docstring (its indentation removed) in order: prose, or a hole with its reason.
+
+    Nothing behind the blocks that are taken is looked at.
+    """
     for block in _blocks(docstring):
-        found.append(block if isinstance(block, Hole) else _paragraph(block, min_words, max_words))
-    return found
+        yield block if isinstance(block, Hole) else _paragraph(block, min_words, max_words)
 
 
 def _blocks(docstring: str) -> Iterator[list[str] | Hole]:

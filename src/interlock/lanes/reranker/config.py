@@ -51,9 +51,9 @@ class Interaction(Contract):
     """
 
     kind: Literal["interaction"]
-    heads: Annotated[int, Field(ge=1, le=64)] = 4
+    heads: Annotated[int, Field(ge=1, le=64)] = 8
     """Ways of weighing the other candidates of a list."""
-    hidden: Annotated[int, Field(ge=1, le=4096)] = 32
+    hidden: Annotated[int, Field(ge=1, le=4096)] = 64
     """Width of the hidden layer."""
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.1
     """Share of the joint features left out in training."""
@@ -79,13 +79,14 @@ RerankModel = Annotated[Interaction | CrossEncoder, Field(discriminator="kind")]
 class RerankTrainer(TrainerConfig):
     """The training loop with what a loss over graded lists needs."""
 
-    soft_weight: Annotated[float, Field(ge=0.0, le=100.0)] = 0.5
+    soft_weight: Annotated[float, Field(ge=0.0, le=100.0)] = 2.0
     """Weight of the second half of the loss, which puts soft negatives before hard ones; 0 learns answers alone."""
     candidates_per_step: Annotated[int, Field(ge=2, le=1000)] | None = None
     """Candidates of a list that one step sees: its answers and others drawn anew; null takes all. Bounds memory."""
-    learn_unretrieved: bool = True
-    """Learn from queries too whose answer is not among the first `size` that the first stage found. Lists made for
-    them always hold the answer, so they teach that a poor first-stage score says little."""
+    unretrieved_weight: Annotated[float, Field(ge=0.0, le=1.0)] = 0.6
+    """Weight of queries whose answer is not among the first `size` that the first stage found. Lists made for them hold
+    it all the same, and teach that a poor match says little: more of it finds more answers in made lists, and fewer in
+    the first stage's own results. 0 leaves them out."""
     limit_queries: Annotated[int, Field(ge=20)] | None = None
     """Queries of each split that training sees at most, chosen by the run's seed; null takes all. For quick looks."""
 

@@ -88,10 +88,12 @@ def numbered(lists: Lists, documents: Callable[[Places], list[str]]) -> tuple[Li
 
 @dataclass(frozen=True, kw_only=True)
 class GradedLists:
-    """Lists to learn from: the inputs and `grades` [B, C]."""
+    """Lists to learn from: the inputs, `grades` [B, C] and `weight` [B]."""
 
     inputs: Inputs
     lists: Lists
+    weight: NDArray[np.float32]
+    """[Q] how much each list counts, > 0."""
     draws: int | None
     """Places of a list in a batch, its answers among them; None takes all."""
     seed: int
@@ -108,7 +110,11 @@ class GradedLists:
             places_BC = self._drawn(queries, grades_BC)
             grades_BC = np.take_along_axis(grades_BC, places_BC, axis=1)
         batch = self.inputs.take(queries, places_BC)
-        return {**batch, "grades": torch.from_numpy(grades_BC.astype(np.int64))}
+        graded = {
+            "grades": torch.from_numpy(grades_BC.astype(np.int64)),
+            "weight": torch.from_numpy(self.weight[queries]),
+        }
+        return {**batch, **graded}
 
     def _drawn(self, queries: Places, grades_BC: NDArray[np.int8]) -> Places:
         """Answers first, then other filled places in random order, empty ones last; back in the list's own order."""

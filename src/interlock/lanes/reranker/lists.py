@@ -72,7 +72,12 @@ def write_lists(path: Path, lists: Lists) -> None:
     import pyarrow.parquet
 
     query, place = np.nonzero(lists.filled)
-    found = {"row": lists.rows, "grade": lists.grades, "score": lists.scores, "rank": lists.ranks}
+    found: dict[str, NDArray[Any]] = {
+        "row": lists.rows,
+        "grade": lists.grades,
+        "score": lists.scores,
+        "rank": lists.ranks,
+    }
     columns = {"query": query.astype(np.int32), **{name: values[query, place] for name, values in found.items()}}
     with atomic_file(path) as file:
         pyarrow.parquet.write_table(pyarrow.table(columns), file, compression="zstd", store_schema=False)
@@ -90,7 +95,7 @@ def read_lists(path: Path) -> Lists:
     types = [str(kind).replace("float", "float32") for kind in table.schema.types]
     if dict(zip(table.schema.names, types, strict=True)) != COLUMNS:
         raise DataError(f"columns are {table.column_names}, expected {list(COLUMNS)}", path=path, hint="prepare again")
-    columns = {name: table.column(name).to_numpy() for name in COLUMNS}
+    columns: dict[str, NDArray[Any]] = {name: table.column(name).to_numpy() for name in COLUMNS}
     lengths = np.bincount(columns["query"])
     shape = (len(lengths), int(lengths.max()))
     filled = np.arange(shape[1]) < lengths[:, None]

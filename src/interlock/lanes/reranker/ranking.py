@@ -15,8 +15,8 @@ from interlock.lanes.training.config import AdamW
 from interlock.lanes.training.module import TrainedModule
 
 
-def graded_loss(scores_BC: Tensor, grades_BC: Tensor, filled_BC: Tensor, *, soft_weight: float) -> Tensor:
-    """Scalar: answers before all others, plus `soft_weight` times soft negatives before hard ones.
+def graded_losses(scores_BC: Tensor, grades_BC: Tensor, filled_BC: Tensor, *, soft_weight: float) -> Tensor:
+    """[B] of each list: answers before all others, plus `soft_weight` times soft negatives before hard ones.
 
     The first is the listwise cross-entropy (Cao et al. 2007), each answer against the negatives of its list; the second
     the logistic loss over pairs (RankNet, Burges et al. 2005), a mean over the pairs of each list that has both.
@@ -26,13 +26,13 @@ def graded_loss(scores_BC: Tensor, grades_BC: Tensor, filled_BC: Tensor, *, soft
     others_B1 = scores_BC.masked_fill(is_answer_BC | ~filled_BC, -torch.inf).logsumexp(dim=1, keepdim=True)
     surprise_BC = torch.logaddexp(scores_BC, others_B1) - scores_BC
     answers_B = is_answer_BC.sum(dim=1)
-    loss = (surprise_BC.masked_fill(~is_answer_BC, 0.0).sum(dim=1) / answers_B.clamp(min=1)).mean()
+    loss_B = surprise_BC.masked_fill(~is_answer_BC, 0.0).sum(dim=1) / answers_B.clamp(min=1)
     if not soft_weight:
-        return loss
+        return loss_B
     pairs_BCC = is_soft_BC[:, :, None] & is_hard_BC[:, None, :]
     wrong_BCC = functional.softplus(scores_BC[:, None, :] - scores_BC[:, :, None]) * pairs_BCC
     per_list_B = wrong_BCC.sum(dim=(1, 2)) / pairs_BCC.sum(dim=(1, 2)).clamp(min=1)
-    return loss + soft_weight * per_list_B.mean()
+    return loss_B + soft_weight * per_list_B
 
 
 class RerankTraining(TrainedModule):
@@ -43,5 +43,12 @@ class RerankTraining(TrainedModule):
         self._soft_weight = trainer.soft_weight
 
     def loss(self, part: dict[str, Any]) -> Tensor:
-        """Scalar loss of a batch of `GradedLists`."""
-        return graded_loss(self.network(part), part["grades"], part["filled"], soft_weight=self._soft_weight)
+        """Scalar loss of a batch of `GradedLists`: the mean over its lists by their weights."""
+        scores_BC, weight_B = self.network(part), part["weight"]
+        losses_B = graded_losses(scores_BC, part["grades"], part["filled"], soft_weight=self._soft_weight)
+        loss: Tensor = (losses_B * weight_B).sum() / weight_B.sum()
+        return loss
+
+    def weight(self, part: dict[str, Any], count: int) -> float:
+        """See `TrainedModule.weight`."""
+        return float(part["weight"].sum())

@@ -85,20 +85,24 @@ def _graded(job: StageJob, body: Reranker, scorer: Scorer, data: PreparedDataset
     chosen = _chosen(lists, body, seed=job.seed)
     kept = lists.take(chosen)
     return GradedLists(
-        inputs=scorer.inputs(data, split, kept, chosen), lists=kept,
+        inputs=scorer.inputs(data, split, kept, chosen), lists=kept, weight=_weights(kept, body),
         draws=body.trainer.candidates_per_step, seed=derived_seed(job.seed, "candidates"),
     )  # fmt: skip
 
 
 def _chosen(lists: Lists, body: Reranker, *, seed: int) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
     """Queries to learn from, ascending."""
-    learned = np.ones(len(lists), dtype=np.bool_) if body.trainer.learn_unretrieved else lists.is_retrieved()
-    chosen = np.flatnonzero(learned)
+    chosen = np.flatnonzero(_weights(lists, body))
     limit = body.trainer.limit_queries
     if limit is not None and len(chosen) > limit:
         order = np.random.default_rng(derived_seed(seed, "limit")).permutation(len(chosen))
         chosen = np.sort(chosen[order[:limit]])
     return chosen
+
+
+def _weights(lists: Lists, body: Reranker) -> "np.ndarray[tuple[int], np.dtype[np.float32]]":
+    """How much each list counts."""
+    return np.where(lists.is_retrieved(), np.float32(1.0), np.float32(body.trainer.unretrieved_weight))
 
 
 def _write(job: StageJob, scorer: Scorer, result: TrainingResult, num_lists: int) -> StageOutcome:

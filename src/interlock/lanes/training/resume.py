@@ -7,7 +7,9 @@ not matter, since what is random in a batch follows from its examples. Does not 
 states are kept is `states`' business.
 """
 
+import os
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import lightning as L
@@ -17,6 +19,7 @@ from torch.utils.data import DataLoader, Sampler
 
 from interlock.lanes.training.batches import Batch, BatchedExamples, Fetched, as_it_is
 from interlock.lanes.training.seeds import derived_seed, seed_all
+from interlock.lanes.training.workers import end_with
 
 
 class StepSeed(Callback):
@@ -110,4 +113,5 @@ class ResumableData(L.LightningDataModule):
             drop_last=drop_last,
             num_workers=self._num_workers,
             collate_fn=as_it_is,
+            worker_init_fn=partial(end_with, os.getpid()),
         )

@@ -49,7 +49,7 @@ def headline(facts: RunFacts) -> Section:
             "card": facts.view.card,
             "summary": _summary(facts, deciding, unmet),
             "figures": [_view(row, facts) for row in _key_figures(deciding)],
-            "advice": _advice(unmet, facts),
+            "advice": _advice(unmet),
             "reasons": [_told(item, facts) for item in decision.reasons] if decision else [],
             "risks": [_told(item, facts) for item in decision.risks] if decision else [],
         },
@@ -114,25 +114,24 @@ def _view(row: GateResult, facts: RunFacts) -> GateView:
         target="yes" if is_check else f"{sign} {figure(row.target, row.unit)}",
         answer=figure(row.observed, "bool") if is_check and row.observed is not None else "",
         decides=row.severity != "advise",
-        todo=_todo(row, facts),
+        todo=_todo(row),
     )
 
 
-def _advice(unmet: Sequence[GateResult], facts: RunFacts) -> list[tuple[str, str]]:
+def _advice(unmet: Sequence[GateResult]) -> list[tuple[str, str]]:
     """Names of gates with what to do about them; gates with the same advice stand together."""
     found: dict[str, list[str]] = {}
     for row in unmet:
-        if todo := _todo(row, facts):
+        if todo := _todo(row):
             found.setdefault(todo, []).append(row.gate)
     return [(", ".join(names), todo) for todo, names in found.items()]
 
 
-def _todo(row: GateResult, facts: RunFacts) -> str:
+def _todo(row: GateResult) -> str:
     """The gate's own advice is about what was measured; a file that was never made says nothing about itself."""
     if row.verdict is Verdict.PASS:
         return ""
-    is_unmade = row.cause is Cause.MISSING and row.gate in facts.wait_for_export
-    return NOT_EXPORTED if is_unmade else row.on_failure
+    return NOT_EXPORTED if row.cause is Cause.NOT_EXPORTED else row.on_failure
 
 
 def _told(statement: Statement, facts: RunFacts) -> str:

@@ -35,7 +35,7 @@ def shown_lineage(lineage: Lineage) -> list[dict[str, Any]]:
 
 
 def _row(event: RecoveryEvent, failures: int) -> dict[str, Any]:
-    told = sentence(event) if event.kind == "fault" else event.verdict or event.next_run or ""
+    told = sentence(event) if event.kind == "fault" else f"run {event.run_id} {event.verdict or event.next_run or ''}"
     return {"at": event.at, "kind": event.kind, "run_id": event.run_id, "lane": event.lane, "failures": failures,
             "fault": event.classified.fault.value if event.classified else "", "told": told}  # fmt: skip
 

@@ -21,9 +21,10 @@ from interlock.registry.control.store import ControlStore, control_path
 from interlock.registry.layout import StageFiles
 from interlock.reports.lane_report import work_of
 from interlock.runs.jobs.director import DIRECTORS
-from interlock.runs.jobs.folder import REPORT, Entry, JobFolder, JobRecord
+from interlock.runs.jobs.folder import REPORT, Entry, JobFolder
 from interlock.runs.jobs.managers import managers_of
 from interlock.runs.jobs.states import ENDED, JobEvent, JobState, state_after
+from interlock.runs.jobs.workers import Worker, found_again
 from interlock.runs.sync import finished_stages
 from interlock.stages.place import Place, read_composed
 
@@ -87,7 +88,7 @@ def job_view(job: JobFolder, workspace: Path) -> JobView:
     folder = job.home / record.place.work
     place = Place(workspace=workspace, folder=folder, params=job.path / record.place.params, lane=record.place.lane)
     config = read_composed(place.params)
-    facts = _Facts(job, record, place)
+    facts = _Facts(job, journal, place)
     managers = _managers(job, config, facts, is_ended=state in ENDED)
     report = job.path / REPORT
     return JobView(
@@ -111,15 +112,15 @@ def job_view(job: JobFolder, workspace: Path) -> JobView:
 class _Facts:
     """What is recorded elsewhere about a job's work."""
 
-    def __init__(self, job: JobFolder, record: JobRecord, place: Place) -> None:
-        self._job, self._lane = job, place.lane
+    def __init__(self, job: JobFolder, journal: Sequence[Entry], place: Place) -> None:
+        self._job, self._journal, self.lane = job, journal, place.lane
         try:
             self.stages: Mapping[StageName, StageFiles] = finished_stages(place.folder)
         except InterlockError:
             self.stages = {}  # damaged: nothing counts as done, and running it again says what is wrong
         self.beats = _beats(job)
         trained = self.stages.get("train")
-        beat = next((beat for beat in reversed(self.beats) if beat.run_id and beat.lane == self._lane), None)
+        beat = next((beat for beat in reversed(self.beats) if beat.run_id and beat.lane == self.lane), None)
         self.run_id = trained.record.run_id if trained else beat.run_id if beat else None
         judged = self.stages.get("judge")
         self.verdict = str(judged.record.facts.get("verdict")) if judged else None
@@ -129,15 +130,26 @@ class _Facts:
         found = [
             files
             for stage in stages
-            for files in list_attempts(self._job.home, lane=self._lane, stage=stage, skip_damaged=True)
+            for files in list_attempts(self._job.home, lane=self.lane, stage=stage, skip_damaged=True)
             if files.start.labels.get("job") == self._job.id
         ]
         return sorted(found, key=lambda files: files.start.attempt)
 
     def beat(self, stages: Sequence[StageName]) -> Heartbeat | None:
         """The last heartbeat about these stages."""
-        found = [beat for beat in self.beats if beat.stage in stages and beat.lane == self._lane]
+        found = [beat for beat in self.beats if beat.stage in stages and beat.lane == self.lane]
         return max(found, key=lambda beat: beat.timestamp, default=None)
+
+    def beat_of(self, pid: int) -> Heartbeat | None:
+        """The last heartbeat of a process, whatever lane it is about: lanes that are made first run in it, too."""
+        return next((beat for beat in reversed(self.beats) if beat.pid == pid), None)
+
+    def worker(self, card: str) -> Worker | None:
+        """The manager's worker, if it is at work."""
+        for entry in reversed(self._journal):
+            if entry.event is JobEvent.WORKER_STARTED and entry.details.get("manager") == card:
+                return found_again(int(entry.details["pid"]), float(entry.details["process_started_s"]))
+        return None
 
 
 def _managers(job: JobFolder, config: Mapping[str, Any], facts: _Facts, *, is_ended: bool) -> tuple[ManagerView, ...]:
@@ -161,6 +173,10 @@ def _manager(card: str, agent: str, stages: tuple[StageName, ...], facts: _Facts
     state, reason = _state(stages, facts, attempts, is_ended=is_ended)
     trained = facts.stages.get("train")
     work = "Judging and deciding" if stages == DIRECTORS else work_of(stages, trained.record.facts if trained else None)
+    if state == "waiting" and (worker := facts.worker(card)) is not None:
+        state, beat = "running", facts.beat_of(worker.pid)
+        if beat is not None and beat.lane != facts.lane:
+            work = f"{work}, after lane {beat.lane}: {beat.stage}"
     return ManagerView(
         card=card,
         agent=agent,

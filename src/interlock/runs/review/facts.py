@@ -26,7 +26,6 @@ from interlock.gates.sample import BlockedError
 from interlock.provenance.chain import read_chain
 from interlock.provenance.digest import sha256_file
 from interlock.registry import queries
-from interlock.registry.kept import SUPERSEDED
 from interlock.registry.layout import DATASET_CARD
 from interlock.registry.queries import ModelRow, RunRow, RunView, StageChange, StatementRow
 from interlock.registry.search import sweeps_of_runs
@@ -172,7 +171,6 @@ def _facts(home: Path, view: RunView, workspace: Path) -> RunFacts:
     return RunFacts(
         **plain,
         measurements=measured.measurements,
-        wait_for_export=_wait_for_export(home, view),
         intervals=side_by_side(measured),
         training=_json(models / "train.json") or _train_facts(models),
         losses=_csv(models / "loss.csv"),
@@ -240,14 +238,6 @@ def _decision(home: Path, row: StatementRow) -> Decision:
 
 def _train_facts(models: Path) -> dict[str, Any]:
     return dict(StageRecord.model_validate_json((models / "records" / "train.json").read_bytes()).facts)
-
-
-def _wait_for_export(home: Path, view: RunView) -> frozenset[str]:
-    """Gates that need the exported file, as the export knew them when it held the model back."""
-    if view.card is None or view.card.export != "skipped":
-        return frozenset()
-    gates = _json(home / view.path / SUPERSEDED).get("params", {}).get("lane", {}).get("gates", {})
-    return frozenset(name for name, gate in gates.items() if gate.get("phase") == "shipped")
 
 
 def _json(path: Path) -> dict[str, Any]:

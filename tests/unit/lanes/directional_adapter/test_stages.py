@@ -109,6 +109,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_others(finished, tin
     assert digests(tmp_path / "other" / "train")["model.safetensors"] != before["model.safetensors"]
 
 
+@pytest.mark.slow
 def test_kills_change_nothing(tiny, tmp_path):
     for name in ("whole", "killed"):
         tiny.write_stories(tmp_path / name / "stories")

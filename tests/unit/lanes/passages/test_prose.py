@@ -11,7 +11,7 @@ BODY = "The norm is never negative, whatever the vector holds."
 
 
 def read(text, *, min_words=3, max_words=150):
-    return paragraphs(text, min_words=min_words, max_words=max_words)
+    return list(paragraphs(text, min_words=min_words, max_words=max_words))
 
 
 def reason(block):

@@ -23,7 +23,9 @@ def lists_of(rows, grades, *, ranks=None, scores=None):
 
 
 def test_reading_gives_back_what_was_written(tmp_path):
-    lists = lists_of([[3, 5, 9], [1, 2]], [[0, 2, 1], [2, 0]], ranks=[[1, 0, 2], [2, 1]], scores=[[0.5, 0.25, 0.1], [1, 2]])
+    lists = lists_of(
+        [[3, 5, 9], [1, 2]], [[0, 2, 1], [2, 0]], ranks=[[1, 0, 2], [2, 1]], scores=[[0.5, 0.25, 0.1], [1, 2]]
+    )
     write_lists(tmp_path / "lists.parquet", lists)
     again = read_lists(tmp_path / "lists.parquet")
     for name in ("rows", "grades", "scores", "ranks"):
@@ -52,7 +54,7 @@ def test_an_answer_counts_as_retrieved_up_to_the_length_of_its_list():
     assert lists.is_retrieved().tolist() == [True, False, False]
 
 
-# --- rejection of hard negatives, worked out by hand --------------------------------------------------------------------
+# --- rejection of hard negatives, worked out by hand ------------------------------------------------------------------
 
 
 def rejection(grades, scores):

@@ -15,7 +15,9 @@ from interlock.lanes.retrieval.weighting import Weighting
 
 BUCKETS = 512
 TEXTS = ["read the csv file of a table", "writing one row", "csv readers read tables", "", "unrelated entirely"]
-FRONT = HashedFront(HashedFeatures(buckets=BUCKETS), (Weighting(count_max=2.0), Weighting(k1=1.0, b=0.5, mean_length=9)))
+FRONT = HashedFront(
+    HashedFeatures(buckets=BUCKETS), (Weighting(count_max=2.0), Weighting(k1=1.0, b=0.5, mean_length=9))
+)
 
 
 @pytest.fixture
@@ -31,9 +33,7 @@ def network():
 def lists_of(rows):
     rows = np.array(rows, dtype=np.int64)
     zeros = np.zeros(rows.shape)
-    return Lists(
-        rows=rows, grades=zeros.astype(np.int8), scores=zeros.astype(np.float32), ranks=zeros.astype(np.int32)
-    )
+    return Lists(rows=rows, grades=zeros.astype(np.int8), scores=zeros.astype(np.float32), ranks=zeros.astype(np.int32))
 
 
 def matched(network, queries, rows):

@@ -99,7 +99,7 @@ def test_a_near_copy_of_an_answer_is_left_out_and_counted(tiny_reranker, tmp_pat
         assert f"copy_{data.doc_ids[answer]}" not in {data.doc_ids[row] for row in rows}
 
 
-# --- the quality check sees what is wrong -------------------------------------------------------------------------------
+# --- the quality check sees what is wrong -----------------------------------------------------------------------------
 
 
 def test_the_quality_check_counts_what_must_not_be(finished, tiny_reranker):
@@ -119,7 +119,9 @@ def test_the_quality_check_counts_what_must_not_be(finished, tiny_reranker):
     found = checked(data, {"test": bad})
     assert (found["equal_by_id"], found["equal_by_text"], found["repeated"]) == (1, 1, 1)
     assert not found["negatives_distinct"]
-    alone = Mined(lists=replace(good, grades=np.where(grades == SOFT, HARD, grades)), retrieved=good, false_negatives=none)
+    alone = Mined(
+        lists=replace(good, grades=np.where(grades == SOFT, HARD, grades)), retrieved=good, false_negatives=none
+    )
     assert not checked(data, {"test": alone})["negatives_balanced"]
 
 
@@ -130,11 +132,11 @@ def test_the_quality_page_shows_every_fact(finished):
     assert "No negative equals an answer: yes." in page
 
 
-# --- refusals -----------------------------------------------------------------------------------------------------------
+# --- refusals ---------------------------------------------------------------------------------------------------------
 
 
 def test_a_tower_of_another_dataset_is_refused(tiny_reranker, first_stage, tmp_path):
-    root, tower = first_stage
+    tower = first_stage[1]
     tiny_reranker.write_beir(tmp_path / "beir", topics=50)
     with pytest.raises(StageError, match="trained on another dataset") as caught:
         tiny_reranker.run("prepare", tmp_path, tiny_reranker.body(), {"first_stage": tower})
@@ -155,4 +157,6 @@ def test_the_same_run_elsewhere_gives_the_same_bytes(finished, first_stage, tiny
     tiny_reranker.run("prepare", tmp_path, tiny_reranker.body(), {"first_stage": first_stage[1]})
     names = files_under(finished / "prepare")
     assert names == files_under(tmp_path / "prepare")
-    assert [sha256_file(finished / "prepare" / n) for n in names] == [sha256_file(tmp_path / "prepare" / n) for n in names]
+    assert [sha256_file(finished / "prepare" / n) for n in names] == [
+        sha256_file(tmp_path / "prepare" / n) for n in names
+    ]

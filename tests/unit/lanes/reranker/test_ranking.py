@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 
 from interlock.lanes.reranker.lists import ANSWER, HARD, SOFT
 from interlock.lanes.reranker.model import NOWHERE
-from interlock.lanes.reranker.ranking import graded_loss
+from interlock.lanes.reranker.ranking import RerankTraining, graded_losses
 
 
 def loss(scores, grades, *, filled=None, soft_weight=1.0):
     filled = [[True] * len(row) for row in scores] if filled is None else filled
     tensors = torch.tensor(scores, dtype=torch.float32), torch.tensor(grades), torch.tensor(filled)
-    return graded_loss(*tensors, soft_weight=soft_weight).item()
+    return graded_losses(*tensors, soft_weight=soft_weight).item()
 
 
 def test_an_even_list_costs_the_logarithm_of_its_length():
@@ -48,5 +48,22 @@ def test_a_higher_answer_and_a_lower_hard_negative_never_cost_more(scores, step)
 def test_gradients_are_finite_where_places_are_empty():
     scores = torch.tensor([[1.0, 0.0, NOWHERE], [NOWHERE] * 3], requires_grad=True)
     filled = torch.tensor([[True, True, False], [False] * 3])
-    graded_loss(scores, torch.tensor([[2, 0, 0], [0, 0, 0]]), filled, soft_weight=1.0).backward()
+    graded_losses(scores, torch.tensor([[2, 0, 0], [0, 0, 0]]), filled, soft_weight=1.0).sum().backward()
     assert torch.isfinite(scores.grad).all()
+
+
+def test_lists_count_by_their_weight(tiny_reranker):
+    scores = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]])
+    body = tiny_reranker.body()
+    module = RerankTraining(torch.nn.Identity(), optimizer=body.optimizer, trainer=body.trainer)
+    module.network.forward = lambda part: scores[: len(part["weight"])]
+
+    def part(*weight):
+        filled = torch.ones(len(weight), 2, dtype=torch.bool)
+        return {"grades": torch.tensor([[2, 0]] * len(weight)), "filled": filled, "weight": torch.tensor(weight)}
+
+    alone = module.loss(part(1.0))
+    assert module.loss(part(1.0, 1e-9)).item() == pytest.approx(alone.item())
+    assert module.weight(part(1.0, 0.5), 2) == 1.5
+    expected = (math.log(1 + math.exp(-1)) + 0.5 * math.log(1 + math.e) + 0.25 * math.log(2)) / 1.75
+    assert module.loss(part(1.0, 0.5, 0.25)).item() == pytest.approx(expected)

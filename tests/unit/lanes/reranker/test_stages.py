@@ -1,9 +1,11 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -184,7 +186,7 @@ def test_three_kills_change_nothing(tmp_path):
     kill_test(tmp_path, 3, seed=5)
 
 
-# --- a baseline to go on from -------------------------------------------------------------------------------------------
+# --- a baseline to go on from -----------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -193,10 +195,6 @@ def baseline(finished, tiny_reranker):
 
 
 def test_training_goes_on_from_a_baseline(finished, first_stage, baseline, tiny_reranker, tmp_path):
-    from dataclasses import replace
-
-    import shutil
-
     shutil.copytree(finished / "prepare", tmp_path / "prepare")
     shutil.copy(finished / "prepare.record.json", tmp_path)
     kept = replace(baseline, run_id="a" * 16)
@@ -210,12 +208,13 @@ def test_training_goes_on_from_a_baseline(finished, first_stage, baseline, tiny_
         np.testing.assert_allclose(cpu[name].numpy(), value.numpy(), atol=1e-6, err_msg=name)
 
 
-def test_a_baseline_of_another_shape_is_refused(finished, first_stage, baseline, tiny_reranker):
+def test_a_baseline_of_another_shape_is_refused(finished, first_stage, baseline, tiny_reranker, tmp_path):
+    shutil.copytree(finished / "prepare", tmp_path / "prepare")
+    shutil.copy(finished / "prepare.record.json", tmp_path)
     inputs = {"first_stage": first_stage[1], "baseline_model": baseline}
+    work = tiny_reranker.job("train", tmp_path, tiny_reranker.body(model__heads=3), inputs)
     with pytest.raises(StageError, match="the baseline's weights do not fit this model"):
-        tiny_reranker.FUNCTIONS["train"](
-            tiny_reranker.job("train", finished, tiny_reranker.body(model__heads=3), inputs, folder=finished / "none")
-        )
+        tiny_reranker.FUNCTIONS["train"](work)
 
 
 # --- refusals ---------------------------------------------------------------------------------------------------------

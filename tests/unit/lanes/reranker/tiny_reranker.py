@@ -51,7 +51,9 @@ def body_values() -> dict:
         "data": {**tower["data"], **TOWER_DATA, "candidates": {"size": 12, "false_negative_similarity": 0.6}},
         "model": {"kind": "interaction", "heads": 2, "hidden": 4},
         "optimizer": {"kind": "adamw", "lr": 0.01},
-        "trainer": {"epochs": 4, "batch_size": 16, "log_every_steps": 1, "resume_every_s": 0.0, "early_stop_patience": 3},
+        "trainer": {
+            "epochs": 4, "batch_size": 16, "log_every_steps": 1, "resume_every_s": 0.0, "early_stop_patience": 3,
+        },
         "inputs": {"first_stage": "lane:query_tower"},
     }  # fmt: skip
 

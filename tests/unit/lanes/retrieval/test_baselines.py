@@ -80,3 +80,11 @@ def test_standard_words_are_not_stemmed() -> None:
     ranked = {words: Bm25(DOCUMENTS, words=words).search(["sorting"], 1).tolist() for words in ("standard", "stems")}
     assert ranked["stems"] != [[-1]]
     assert ranked["standard"] == [[-1]]
+
+
+def test_scores_of_chosen_documents_order_them_as_the_search_does() -> None:
+    bm25, rows = Bm25(DOCUMENTS, words="stems"), np.array([3, 1, 0])
+    scores = bm25.scores("csv tables", rows)
+    assert scores[0] == 0
+    assert rows[np.argsort(-scores)][:2].tolist() == [row for row in bm25.search(["csv tables"], 5)[0] if row in rows]
+    assert bm25.scores("unheard", rows).tolist() == [0.0, 0.0, 0.0]

@@ -30,7 +30,7 @@ def prepared(make_place):
     ],
 )  # fmt: skip
 def test_samples_are_counted_by_what_the_card_says(prepared, card, samples):
-    assert training_facts(prepared(card))["samples"] == samples
+    assert training_facts(prepared({"name": "a", **card}))["samples"] == samples
 
 
 def test_production_data_is_what_the_configuration_lists(prepared):

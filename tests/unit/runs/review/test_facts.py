@@ -74,7 +74,6 @@ def test_everything_of_a_run_is_gathered(archived):
     facts = facts_of(archived, "aaaa")
     assert (facts.run_id, facts.verdict, facts.decision.action) == (RUN, "fail", "escalate")
     assert facts.model is None
-    assert facts.wait_for_export == {"model_loadable"}
     assert facts.intervals["r_at_5"][0] < 0.75 < facts.intervals["r_at_5"][1]
     assert facts.recall[0] == {"k": 1.0, "tower": 0.5, "bm25": None, "chance": 0.01}
     assert facts.losses == ({"epoch": 1.0, "loss": 0.5},)
