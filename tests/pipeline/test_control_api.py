@@ -145,6 +145,38 @@ def test_a_card_becomes_a_job_that_outlives_the_server(workspace) -> None:
         assert run["run"]["verdict"] == "pass"
 
 
+def test_work_reports_and_asks_over_http_where_control_url_says_so(make_workspace) -> None:
+    """The server's home is another one, so that nothing could have gone past it."""
+    server, worker = make_workspace("server"), make_workspace("worker")
+    server.edit("params.yaml", "\noverrides: {}", "\noverrides: {control.quotas.cpu: 64}")
+    with serving(server) as (url, _), asking(server, url) as client:
+        environment = worker.env | {"INTERLOCK_CONTROL_TOKEN": agent_token(server.path / "artifacts")}
+        command = ["interlock", "run", "lane=toy", f"control.url={url}"]
+        done = subprocess.run(command, cwd=worker.path, env=environment, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr
+        beats = client.get("/api/pas/status").json()
+        assert {(beat["agent"], beat["state"]) for beat in beats} >= {("Mgr-Models-02", "completed")}
+        standing = client.get("/api/resource-manager").json()
+        assert standing["left"] == {"cpu": 64.0}, "it gave back what it held"
+    assert not heartbeats_of(worker.path / "artifacts")
+
+
+def heartbeats_of(home) -> dict[int, tuple[str, int]]:
+    """What a home keeps; nothing where it never opened its store."""
+    return kept(home) if (home / "state" / "control.db").is_file() else {}
+
+
+def test_without_a_token_or_an_answer_no_training_begins(workspace) -> None:
+    """A quota that cannot be asked for is not granted."""
+    run = ("run", "lane=toy", "control.url=http://127.0.0.1:9")
+    assert "INTERLOCK_CONTROL_TOKEN" in workspace.interlock(*run, code=2)
+    workspace.env["INTERLOCK_CONTROL_TOKEN"] = "t" * 32
+    output = workspace.interlock(*run, code=1)
+    assert "does not answer" in output
+    assert "interlock serve" in output
+    assert "Traceback" not in output
+
+
 def asking(workspace, url: str) -> httpx.Client:
     """A client with the agents' token."""
     token = agent_token(workspace.path / "artifacts")

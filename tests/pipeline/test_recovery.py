@@ -241,3 +241,41 @@ def test_dvc_sees_what_was_asked_for_and_status_says_what_happened(make_workspac
     workspace.edit("params.yaml", "not_finite_above_lr: 0.005", "not_finite_above_lr: 0.5")
     assert workspace.repro()[:2] == ["compose", "faulty-train"]
     assert "recovery" not in workspace.interlock("status")
+
+
+def test_from_metal_to_the_processor(tmp_path):
+    """This machine has no Metal device, so the two failures on it are written down by hand; the rest is real."""
+    from interlock.contracts.recovery import Evidence, RecoveryEvent, Situation
+    from interlock.recovery.classify import classify
+    from interlock.recovery.policy import treat
+    from interlock.runs.healing.lineage import Lineage, now
+    from interlock.stages.frame import open_frame
+    from interlock.stages.train import adjusted, identify
+
+    home = FaultyHome(tmp_path)
+    home.compose("hardware=mps", "lane.trainer.epochs=1")
+    home.stage("prepare")
+    with home_of(home.home):
+        frame = open_frame("train", home.place, progress=home.said, identify=identify)
+    lineage, before = Lineage(home.home, home.asked_run), {}
+    for _ in range(2):
+        evidence = Evidence(error_types=("RuntimeError",), error_text="MPS backend out of memory")
+        values = {"lane.trainer.batch_size": 32, "lane.trainer.micro_batch": None}
+        treatment = treat(classify(evidence), Situation(values=values, hardware="mps", before=before))
+        before = {FaultClass.OUT_OF_MEMORY: 1}
+        with home_of(home.home):
+            following = adjusted(frame, treatment.changes, None)
+        lineage.append(
+            RecoveryEvent(
+                kind="fault", at=now(), run_id=str(frame.run_id), lane=home.lane, classified=classify(evidence),
+                evidence=evidence, treatment=treatment, next_run=following.run_id,
+            )
+        )  # fmt: skip
+        frame = following
+    home.stage("train", "evaluate")
+    assert home.record.params["hardware"]["kind"] == "cpu"
+    assert home.record.run_id == frame.run_id != home.asked_run
+    assert home.report.changes == {"lane.trainer.micro_batch": (None, 16), "hardware.kind": ("mps", "cpu")}
+    evaluated = home.work / "evaluate" / "record.json"
+    assert '"kind": "cpu"' in evaluated.read_text()
+    assert '"asked_params_sha256": null' not in evaluated.read_text()

@@ -225,7 +225,11 @@ class Cases:
         if metric is None:
             return None
         key, wrong = f"lane.gates.{gate}.metric", self._typo(metric)
-        return None if wrong in find_lane(self.values["lane"]["kind"]).measurements else Mistake("gate", f"{key}={wrong}", metric, key)
+        return (
+            None
+            if wrong in find_lane(self.values["lane"]["kind"]).measurements
+            else Mistake("gate", f"{key}={wrong}", metric, key)
+        )
 
     def _short_mistake(self):
         """A key without its beginning: `optimizer.lr` for `lane.optimizer.lr`."""

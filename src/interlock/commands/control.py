@@ -1,5 +1,6 @@
 """What commands about people and machines need of the composed configuration: gates, services, quotas, agents."""
 
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,12 +28,12 @@ def gates_sha256(workspace: Path, lane: str) -> str:
 
 def control(workspace: Path) -> "Control":
     """The block `control`, which is the same for every lane."""
-    return composed(workspace, _first_lane(workspace)).control
+    return _of_first_lane(workspace).control
 
 
 def agents(workspace: Path) -> frozenset[str]:
     """Ids of the configured agents."""
-    return frozenset(composed(workspace, _first_lane(workspace)).agents)
+    return frozenset(_of_first_lane(workspace).agents)
 
 
 def services(workspace: Path) -> dict[str, dict[str, int]]:
@@ -43,7 +44,9 @@ def services(workspace: Path) -> dict[str, dict[str, int]]:
     return found
 
 
-def _first_lane(workspace: Path) -> str:
+@cache
+def _of_first_lane(workspace: Path) -> "Experiment":
+    """Composed once in a command, which takes the better part of a second."""
     from interlock.config.params_file import read_params
 
-    return str(read_params(workspace / "params.yaml")["lanes"][0])
+    return composed(workspace, str(read_params(workspace / "params.yaml")["lanes"][0]))

@@ -39,13 +39,13 @@ def serve(workspace: Path, *, host: str, port: int, allow_remote: bool) -> None:
             hint="serve on 127.0.0.1 behind a proxy that speaks TLS, or add --allow-remote in a network you trust",
         )
     secrets = tokens(home)
+    app = create_app(home, tokens=secrets, settings=_settings(workspace))
     listening = _listen(host, port)
     with listening:
         name, number = listening.getsockname()[:2]
         say(f"control API: http://{f'[{name}]' if ':' in name else name}:{number}  (described at /openapi.json)")
         for scope in VARIABLES:
             say(f"  token of {_HOLDERS[scope]}: ${VARIABLES[scope]}, or {token_path(home, scope)}")
-        app = create_app(home, tokens=secrets, settings=_settings(workspace))
         config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_keep_alive=KEEP_ALIVE_S)
         uvicorn.Server(config).run(sockets=[listening])
 

@@ -37,7 +37,7 @@ class Budget(Contract):
     """Ceilings that no agent may raise."""
 
     compute_hours_max: Annotated[float, Field(gt=0.0)]
-    """Wall hours of one training attempt; above it training stops at a checkpoint."""
+    """Wall hours of a training over all attempts since one ended well; above it training stops at a checkpoint."""
 
 
 class Quotas(Contract):

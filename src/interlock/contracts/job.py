@@ -81,11 +81,16 @@ class CardInput(Contract):
     """Data to validate on, where a lane takes it apart from the rest."""
     baseline_model: Annotated[str, AfterValidator(_without_placeholder)] | None = None
     """Model to start from: `run:<id>`, `registry:<name>@<stage>`, `lane:<name>` or the path of an archived model."""
+    first_stage: Annotated[str, AfterValidator(_without_placeholder)] | None = None
+    """For a reranker, whose candidates it orders: the path of another job card, whose work comes first where it is not
+    done yet, or one of the forms of `baseline_model`."""
 
     @model_validator(mode="after")
     def _one_key(self) -> "CardInput":
         if len(self.given()) != 1:
-            raise ValueError("needs exactly one of dataset, val_dataset and baseline_model; begin a new `- ` per input")
+            raise ValueError(
+                "needs exactly one of dataset, val_dataset, baseline_model and first_stage; begin a new `- ` per input"
+            )
         return self
 
     def given(self) -> dict[str, str]:

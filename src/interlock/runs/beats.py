@@ -22,8 +22,7 @@ from interlock.provenance.attempts import labels
 from interlock.provenance.dotted import lookup
 from interlock.provenance.environment import host_name
 from interlock.provenance.workspace import interlock_home
-from interlock.registry.control.heartbeats import record
-from interlock.registry.control.store import ControlStore
+from interlock.registry.control.door import ControlDoor, control_door
 from interlock.runs.resource_use import ResourceUse
 from interlock.stages.place import Place, read_composed
 
@@ -164,7 +163,6 @@ class _Beats:
         self._use = ResourceUse(gpu=_gpu_index(config))
         self.stage, self._ends = stage, threading.Event()
         self._seen: int | None = None
-        self._store = ControlStore(interlock_home(place.workspace), busy_timeout_s=_BUSY_S)
         self._last: State = STATE_OF_STAGE[stage]
         self._thread = threading.Thread(target=self._run, name=f"heartbeats of {stage}", daemon=True)
         self._thread.start()
@@ -176,19 +174,26 @@ class _Beats:
         self._thread.join(timeout=_LAST_WORD_S)
 
     def _run(self) -> None:
-        with self._store:
-            self._send(STATE_OF_STAGE[self.stage])
-            while not self._ends.wait(self._every_s):
-                self._send(STATE_OF_STAGE[self.stage])
-            self._send(self._last)
-
-    def _send(self, state: State) -> None:
         try:
-            record(self._store, self._beat(state))
-        except Exception as error:  # said once; the watcher then has other evidence
-            if not self._has_complained:
-                self._has_complained = True
-                self._complain(f"heartbeats cannot be written: {type(error).__name__}: {error}")
+            home, control = interlock_home(self._place.workspace), self._config.get("control") or {}
+            with control_door(home, control, busy_timeout_s=_BUSY_S) as door:
+                self._send(door, STATE_OF_STAGE[self.stage])
+                while not self._ends.wait(self._every_s):
+                    self._send(door, STATE_OF_STAGE[self.stage])
+                self._send(door, self._last)
+        except Exception as error:  # no door: nobody hears of it
+            self._said_once(error)
+
+    def _send(self, door: ControlDoor, state: State) -> None:
+        try:
+            door.record(self._beat(state))
+        except Exception as error:  # the watcher then has other evidence
+            self._said_once(error)
+
+    def _said_once(self, error: Exception) -> None:
+        if not self._has_complained:
+            self._has_complained = True
+            self._complain(f"heartbeats cannot be written: {type(error).__name__}: {error}")
 
     def _beat(self, state: State) -> Heartbeat:
         now, at = self.now, time.time()

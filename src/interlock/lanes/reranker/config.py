@@ -83,7 +83,7 @@ class RerankTrainer(TrainerConfig):
     """Weight of the second half of the loss, which puts soft negatives before hard ones; 0 learns answers alone."""
     candidates_per_step: Annotated[int, Field(ge=2, le=1000)] | None = None
     """Candidates of a list that one step sees: its answers and others drawn anew; null takes all. Bounds memory."""
-    unretrieved_weight: Annotated[float, Field(ge=0.0, le=1.0)] = 0.6
+    unretrieved_weight: Annotated[float, Field(ge=0.0, le=1.0)] = 0.25
     """Weight of queries whose answer is not among the first `size` that the first stage found. Lists made for them hold
     it all the same, and teach that a poor match says little: more of it finds more answers in made lists, and fewer in
     the first stage's own results. 0 leaves them out."""

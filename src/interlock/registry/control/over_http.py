@@ -8,6 +8,7 @@ A request whose answer got lost is sent again under the same idempotency key, so
 the errors that the store itself would have raised, and `ask poll renew release left` are those of `Reservations`.
 """
 
+import json
 import secrets
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -61,6 +62,15 @@ class ControlClient:
         """Keep one heartbeat there; returns its number. Raises RegistryError, UsageError."""
         return int(self._post("/api/pas/status", beat.model_dump(mode="json"))["number"])
 
+    def newest(
+        self, *, job: str | None = None, run_id: str | None = None, agent: str | None = None
+    ) -> tuple[Heartbeat, ...]:
+        """As `heartbeats.newest`."""
+        wanted = {"job": job, "run_id": run_id, "agent": agent}
+        given = {name: value for name, value in wanted.items() if value is not None}
+        found = self._answered("GET", "/api/pas/status", params=given)
+        return tuple(Heartbeat.model_validate_json(json.dumps(beat)) for beat in found)
+
     def reserve(self, amounts: Mapping[Resource, float], *, holder: Holder, lease_s: float = LEASE_S) -> Reservation:
         """As `Reservations.reserve`. Raises QuotaError, UsageError, RegistryError; so do the others."""
         return self._reserved(amounts, holder, lease_s, wait=False)
@@ -90,10 +100,10 @@ class ControlClient:
         wanted = {"amounts": dict(amounts), "holder": holder.model_dump(mode="json"), "lease_s": lease_s, "wait": wait}
         return Reservation.model_validate(self._post("/api/resource-manager/reserve", wanted))
 
-    def _post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    def _post(self, path: str, body: Mapping[str, Any]) -> Any:
         return self._answered("POST", path, json=body, headers={"Idempotency-Key": secrets.token_hex(16)})
 
-    def _answered(self, method: str, path: str, **request: Any) -> dict[str, Any]:
+    def _answered(self, method: str, path: str, **request: Any) -> Any:
         sending = tenacity.Retrying(
             stop=tenacity.stop_after_attempt(self._attempts),
             wait=tenacity.wait_random_exponential(multiplier=0.1, max=2.0),
@@ -110,8 +120,7 @@ class ControlClient:
                 hint="is `interlock serve` running there? Without control.url the store is used directly",
             ) from error
         if answer.is_success:
-            found: dict[str, Any] = answer.json()
-            return found
+            return answer.json()
         raise self._refusal(answer)
 
     def _send(self, method: str, path: str, **request: Any) -> httpx.Response:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from interlock.contracts.approval import Facts
 from interlock.contracts.recovery import RecoveryEvent, RecoverySettings
 from interlock.errors import ProvenanceError
 from interlock.provenance import chain
@@ -88,15 +89,15 @@ def standing(home: Path, run_id: str, settings: RecoverySettings) -> Standing:
         training_failures=training,
         gate_failures=gates,
         may_train=training < settings.failures_max,
-        may_try_gates=gates < _gate_failures_max(home, lineage.root_run, settings),
+        may_try_gates=gates < settings.gate_failures_max or _is_approved(home, lineage.root_run, gates + 1),
     )
 
 
-def _gate_failures_max(home: Path, root_run: str, settings: RecoverySettings) -> int:
-    """The configured number, or what a person approved beforehand for this lineage."""
-    approved = approval.standing(home, subject=root_run, purpose="more_attempts", now=datetime.now(UTC))
-    allowed = approved.scope.get("max_attempts") if approved else None
-    return max(settings.gate_failures_max, int(allowed)) if isinstance(allowed, int) else settings.gate_failures_max
+def _is_approved(home: Path, root_run: str, attempts: int) -> bool:
+    """Whether a person approved so many attempts at this lineage beforehand."""
+    asked: Facts = {"max_attempts": attempts}
+    found = approval.standing(home, subject=root_run, purpose="more_attempts", now=datetime.now(UTC), asked=asked)
+    return found is not None
 
 
 def note_verdict(home: Path, run_id: str, *, lane: str, judgement_id: str, verdict: str) -> None:

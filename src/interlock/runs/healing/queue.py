@@ -11,15 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from interlock.contracts.experiment import Quotas
 from interlock.contracts.reservation import Resource
 from interlock.errors import InterlockError
 from interlock.provenance.attempts import labels
-from interlock.provenance.canonical import canonical_json
 from interlock.provenance.dotted import lookup
+from interlock.registry.control.door import Resources, control_door
 from interlock.registry.control.processes import this_process
-from interlock.registry.control.reservations import LEASE_S, Reservations
-from interlock.registry.control.store import ControlStore
+from interlock.registry.control.reservations import LEASE_S
 from interlock.runs.jobs.waiting import resources_of
 
 POLL_S = 0.5
@@ -31,14 +29,18 @@ def granted(home: Path, config: Mapping[str, Any], *, run_id: str, refused: Call
 
     Raises QuotaError for more than a quota will ever give.
     """
-    quotas = Quotas.model_validate_json(canonical_json(lookup(config, "control.quotas") or {}))
-    limited = {name for name, amount in quotas.model_dump().items() if amount is not None}
-    wanted = {name: amount for name, amount in resources_of(config).items() if name in limited}
-    if not wanted or labels().get("job"):
+    control = lookup(config, "control") or {}
+    has_quotas = any(amount is not None for amount in (control.get("quotas") or {}).values())
+    if labels().get("job") or not (has_quotas or control.get("url")):
         yield
         return
-    with ControlStore(home) as store:
-        manager = Reservations(store, quotas)
+    with control_door(home, control) as door:
+        manager = door.resources
+        limited = manager.left()
+        wanted = {name: amount for name, amount in resources_of(config).items() if name in limited}
+        if not wanted:
+            yield
+            return
         name = _queued(manager, wanted, run_id=run_id, refused=refused)
         ends = threading.Event()
         renewing = threading.Thread(target=_renew, args=(manager, name, ends), name="reservation", daemon=True)
@@ -52,7 +54,7 @@ def granted(home: Path, config: Mapping[str, Any], *, run_id: str, refused: Call
 
 
 def _queued(
-    manager: Reservations, wanted: Mapping[Resource, float], *, run_id: str, refused: Callable[[str], None]
+    manager: Resources, wanted: Mapping[Resource, float], *, run_id: str, refused: Callable[[str], None]
 ) -> str:
     """The name of the reservation, once it is granted."""
     found = manager.ask(wanted, holder=this_process(run=run_id))
@@ -69,10 +71,10 @@ def _queued(
     return found.id
 
 
-def _renew(manager: Reservations, name: str, ends: threading.Event) -> None:
+def _renew(manager: Resources, name: str, ends: threading.Event) -> None:
     """Keep the reservation while the training runs. One that was lost all the same is not worth a training."""
     while not ends.wait(LEASE_S / 3):
         try:
-            manager.renew(name)
+            manager.poll(name)
         except InterlockError:
             return

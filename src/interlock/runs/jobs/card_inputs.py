@@ -6,23 +6,30 @@ Rules for `dataset`, the first that fits:
     a path that ends in .npz                                   data=npz (vectors and ids)
     a folder that holds corpus.jsonl                           data=beir
 
+A `first_stage` may be another job card: its work is a lane that comes first, composed as that card says, and done once
+however many cards need it.
+
 Whether the files are right is found out by the stage that reads them. What is missing is a fault, unless the card says
 by a prerequisite that another director makes it.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from interlock.errors import DataError, Fault, InterlockError
+from interlock.errors import ConfigError, DataError, Fault, InterlockError
 from interlock.lanes.retrieval.datasets.locations import DATA_SCHEME, resolve_location
 from interlock.provenance.files import inside
 from interlock.runs.jobs.card_yaml import CardText, Place
 from interlock.runs.jobs.reading import fault_at
-from interlock.runs.jobs.settings import Setting
+from interlock.runs.jobs.settings import Need, Setting
 
-BASELINES = ("baseline", "baseline_model")
-"""Names of a lane's input that a card's `baseline_model` may stand for."""
+MODELS: Mapping[str, tuple[str, ...]] = {
+    "baseline_model": ("baseline", "baseline_model"),
+    "first_stage": ("first_stage",),
+}
+"""A card's key -> names of a lane's input that it may stand for."""
+CARD_SUFFIXES = (".yaml", ".yml")
 _REFERENCES = ("run:", "registry:", "lane:")
 _PARTNERS: Mapping[tuple[str, str], Mapping[str, str]] = {("query_tower", "npz"): {"model": "vector_tower"}}
 """Choices that a kind of data needs beside it, by lane and data."""
@@ -73,18 +80,30 @@ def missing_data(location: str, workspace: Path) -> str:
         return f"is not a safe path: {error.message}; {error.hint}"
 
 
-def baseline_settings(text: CardText, *, inputs: Sequence[str], lane: str) -> tuple[list[Setting], list[Fault]]:
-    """The lane's input that the card's baseline fills. `inputs` are the names that the lane has."""
-    settings, faults = [], []
+def model_settings(
+    text: CardText, *, inputs: Sequence[str], lane: str, need_of: Callable[[str], Need]
+) -> tuple[list[Setting], list[Fault], dict[str, Need]]:
+    """The lane's inputs that the card's models fill, and the work of other cards among them, by the input's name.
+
+    `inputs` are the names that the lane has. `need_of` plans another card by its path; it raises ConfigError.
+    """
+    settings, faults, needs = [], [], {}
     for place, key, value in _given(text):
-        if key != "baseline_model":
+        if key not in MODELS:
             continue
-        name = next((name for name in BASELINES if name in inputs), None)
+        name = next((name for name in MODELS[key] if name in inputs), None)
         reference = _reference(value)
         if name is None:
-            problem = f"cannot be used: {lane} is trained from the start and takes no model to begin from; leave it out"
-            faults.append(fault_at(text, place, problem))
-        elif reference is None:
+            faults.append(fault_at(text, place, _takes_none(key, lane)))
+            continue
+        if reference is None and key == "first_stage" and value.endswith(CARD_SUFFIXES):
+            try:
+                needs[name] = need_of(value)
+            except InterlockError as error:
+                faults.append(fault_at(text, place, _bad_card(value, error)))
+                continue
+            reference = f"lane:{needs[name].lane}"
+        if reference is None:
             problem = (
                 "is no archived model, so that nobody could check where it comes from; name run:<id>, "
                 "registry:<name>@<stage>, lane:<name> or artifacts/runs/<id>/models/model.safetensors"
@@ -92,7 +111,22 @@ def baseline_settings(text: CardText, *, inputs: Sequence[str], lane: str) -> tu
             faults.append(fault_at(text, place, problem))
         else:
             settings.append(Setting(key=f"lane.inputs.{name}", value=reference, place=place))
-    return settings, faults
+    return settings, faults, needs
+
+
+def _takes_none(key: str, lane: str) -> str:
+    if key == "first_stage":
+        return f"cannot be used: {lane} orders no candidates of another model; leave it out"
+    return f"cannot be used: {lane} is trained from the start and takes no model to begin from; leave it out"
+
+
+def _bad_card(path: str, error: InterlockError) -> str:
+    if not isinstance(error, ConfigError):
+        return f"cannot be used: {error.message}"
+    first = error.faults[0]
+    return (
+        f"is a card that is not in order: {first.key} {first.problem}; interlock job submit {path} --dry-run says all"
+    )
 
 
 def _given(text: CardText) -> list[tuple[Place, str, str]]:

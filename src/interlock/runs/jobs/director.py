@@ -18,17 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from interlock.contracts.attempt import AttemptEnd
-from interlock.contracts.experiment import Quotas
 from interlock.contracts.stage import StageName
 from interlock.errors import ProvenanceError
 from interlock.provenance.attempts import AttemptFiles, close_vanished, list_attempts
 from interlock.provenance.dotted import lookup
 from interlock.provenance.environment import environment_digest
 from interlock.provenance.files import write_atomic
-from interlock.registry.control.heartbeats import newest
+from interlock.registry.control.door import ControlDoor, control_door
 from interlock.registry.control.processes import this_process
-from interlock.registry.control.reservations import Reservations
-from interlock.registry.control.store import ControlStore
 from interlock.runs.beats import HEARTBEAT_S
 from interlock.runs.jobs import workers
 from interlock.runs.jobs.answer import lane_report, report_yaml
@@ -86,12 +83,12 @@ class _Director:
     stack: ExitStack
     place: Place = field(init=False)
     config: dict[str, Any] = field(init=False)
-    store: ControlStore = field(init=False)
+    control: ControlDoor = field(init=False)
 
     def __post_init__(self) -> None:
         self.place = self.job.place(self.workspace)
         self.config = read_composed(self.place.params)
-        self.store = self.stack.enter_context(ControlStore(self.job.home))
+        self.control = self.stack.enter_context(control_door(self.job.home, self.config.get("control") or {}))
         self.every_s = float(lookup(self.config, "control.heartbeat_s") or HEARTBEAT_S)
         self.missed_max = int(lookup(self.config, "recovery.heartbeats_missed") or 2)
         self.hours_max = {} if self.place.needs else self.job.record().hours_max
@@ -127,12 +124,10 @@ class _Director:
     def _missing_resources(self) -> list[Wait]:
         """Reserve what the job holds while it runs; the place in the queue is kept between two calls."""
         if self._reservation is None:
-            quotas = Quotas.model_validate(lookup(self.config, "control.quotas") or {})
-            self._manager = Reservations(self.store, quotas)
             holder = this_process(job=self.job.id, run=self.place.lane)
-            self._reservation = self._manager.ask(resources_of(self.config), holder=holder).id
-            self.stack.callback(self._manager.release, self._reservation)
-        found = self._manager.poll(self._reservation)
+            self._reservation = self.control.resources.ask(resources_of(self.config), holder=holder).id
+            self.stack.callback(self.control.resources.release, self._reservation)
+        found = self.control.resources.poll(self._reservation)
         self._renewed_s = time.monotonic()
         if found.state == "granted":
             return []
@@ -161,7 +156,7 @@ class _Director:
 
     def _keep_reservation(self) -> None:
         if self._reservation is not None and time.monotonic() - self._renewed_s > 30.0:
-            self._manager.poll(self._reservation)
+            self.control.resources.poll(self._reservation)
             self._renewed_s = time.monotonic()
 
     # --- one manager -------------------------------------------------------------------------------------------------
@@ -254,7 +249,7 @@ class _Director:
         return ""
 
     def _signs(self, worker: workers.Worker, listener: Listener) -> Signs:
-        beats = [beat for beat in newest(self.store, job=self.job.id) if beat.pid == worker.pid]
+        beats = [beat for beat in self.control.newest(job=self.job.id) if beat.pid == worker.pid]
         last = max(beats, key=lambda beat: beat.timestamp, default=None)
         moved_at = _moved_at(self.job.home / "state" / "runs" / last.run_id) if last and last.run_id else None
         return Signs(

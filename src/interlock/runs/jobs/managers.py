@@ -99,8 +99,8 @@ def _task(stages: Sequence[StageName], lane: str, values: Mapping[str, Any], car
 def _inputs(card: JobCard, stages: Sequence[StageName], work: str) -> tuple[CardInput, ...]:
     if "prepare" in stages:
         return card.inputs
-    baselines = tuple(item for item in card.inputs if item.baseline_model is not None)
-    return (CardInput(dataset=f"{work}/prepare"), *(baselines if "train" in stages else ()))
+    models = tuple(item for item in card.inputs if item.baseline_model is not None or item.first_stage is not None)
+    return (CardInput(dataset=f"{work}/prepare"), *(models if "train" in stages else ()))
 
 
 def _artifacts(stages: Sequence[StageName], model_files: Sequence[str]) -> tuple[ExpectedArtifact, ...]:

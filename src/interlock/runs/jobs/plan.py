@@ -5,25 +5,27 @@
 Nothing is written and nothing is run. What a valid card still has to wait for is told by `interlock.runs.jobs.waiting`.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from interlock.contracts.job import JobCard, ManagerCard
-from interlock.errors import ConfigError, Fault
+from interlock.errors import ConfigError, Fault, UsageError
 from interlock.lanes.catalog import find_lane
 from interlock.lanes.spec import LaneSpec
 from interlock.provenance.canonical import sha256_json
 from interlock.provenance.dotted import lookup
-from interlock.runs.jobs.card_inputs import awaited_paths, baseline_settings, dataset_settings
+from interlock.provenance.files import inside
+from interlock.runs.jobs.card_inputs import awaited_paths, dataset_settings, model_settings
 from interlock.runs.jobs.card_yaml import CardText
 from interlock.runs.jobs.demands import Demand, Demands, read_demands
 from interlock.runs.jobs.hyperparameters import group_settings, key_settings
 from interlock.runs.jobs.managers import HOURS_SHARE, split
 from interlock.runs.jobs.model_type import model_type
 from interlock.runs.jobs.reading import fault_at, read_job_card, refusal
-from interlock.runs.jobs.settings import Composed, Composer, Setting, as_mapping, faults_in_card
+from interlock.runs.jobs.settings import Composed, Composer, Need, Setting, as_mapping, faults_in_card
 from interlock.runs.runner import work_folder
 
 
@@ -45,10 +47,25 @@ class Plan:
     """Folder of the stages."""
 
 
-def plan_job(data: bytes, name: str, *, composer: Composer, workspace: Path, home: Path) -> Plan:
-    """Read, check and plan a card; `name` is what its writer calls it. Raises ConfigError with every fault."""
+def plan_job(
+    data: bytes, name: str, *, composer: Composer, workspace: Path, home: Path, within: frozenset[Path] = frozenset()
+) -> Plan:
+    """Read, check and plan a card; `name` is what its writer calls it. Raises ConfigError with every fault.
+
+    `within` are the files of cards that this one is planned for.
+    """
+
+    def need_of(path: str) -> Need:
+        file = inside(workspace, path)
+        if file in within:
+            raise UsageError("the cards need each other in a circle", path=file, hint="name an archived run: run:ID")
+        planned = plan_job(
+            _read(file), path, composer=composer, workspace=workspace, home=home, within=within | {file}
+        )  # fmt: skip
+        return Need(lane=planned.lane, composed=planned.composed)
+
     text, card, faults = read_job_card(data, name)
-    draft = _Draft(text, composer, workspace)
+    draft = _Draft(text, composer, workspace, need_of)
     composed = draft.compose()
     faults = [*faults, *draft.faults]
     if faults or card is None or composed is None or draft.lane is None:
@@ -67,6 +84,13 @@ def plan_job(data: bytes, name: str, *, composer: Composer, workspace: Path, hom
     )
 
 
+def _read(card: Path) -> bytes:
+    try:
+        return card.read_bytes()
+    except OSError as error:
+        raise UsageError(f"the card cannot be read: {os.strerror(error.errno or 0)}", path=card) from error
+
+
 def stage_folder(home: Path, lane: str, composed: Composed) -> Path:
     """Where the stages of a composed configuration run; makes nothing."""
     needs = {name: stage_folder(home, need.lane, need.composed).name for name, need in composed.needs.items()}
@@ -76,8 +100,9 @@ def stage_folder(home: Path, lane: str, composed: Composed) -> Path:
 class _Draft:
     """Goes as far as a faulty card allows, collecting what is wrong."""
 
-    def __init__(self, text: CardText, composer: Composer, workspace: Path) -> None:
-        self._text, self._composer, self._workspace = text, composer, workspace
+    def __init__(self, text: CardText, composer: Composer, workspace: Path, need_of: Callable[[str], Need]) -> None:
+        self._text, self._composer, self._workspace, self._need_of = text, composer, workspace, need_of
+        self._needs: dict[str, Need] = {}
         self._choices = composer.choices()
         self.faults: list[Fault] = []
         self.settings: list[Setting] = []
@@ -103,7 +128,7 @@ class _Draft:
         if base is None:
             return None
         spec = find_lane(str(lookup(base.values, "lane.kind")))
-        more = self._take(baseline_settings(self._text, inputs=[item.name for item in spec.inputs], lane=lane))
+        more = self._models(lane, spec)
         more += self._take(key_settings(given, base.values, self._text))
         more += self._take(self._budget(base.values))
         more += self._accept(base.values, spec)
@@ -118,11 +143,18 @@ class _Draft:
     def _composed(self, settings: Sequence[Setting]) -> Composed | None:
         assert self.lane is not None
         try:
-            return self._composer.compose(self.lane, as_mapping(settings))
+            composed = self._composer.compose(self.lane, as_mapping(settings))
+            return replace(composed, needs={**composed.needs, **self._needs})
         except ConfigError as error:
             told = {fault.key for fault in self.faults}
             self.faults += [fault for fault in faults_in_card(error, settings, self._text) if fault.key not in told]
             return None
+
+    def _models(self, lane: str, spec: LaneSpec) -> list[Setting]:
+        inputs = [item.name for item in spec.inputs]
+        settings, faults, self._needs = model_settings(self._text, inputs=inputs, lane=lane, need_of=self._need_of)
+        self.faults += faults
+        return settings
 
     def _accept(self, values: Mapping[str, Any], spec: LaneSpec) -> list[Setting]:
         found: Demands = read_demands(

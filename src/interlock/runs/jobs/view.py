@@ -15,9 +15,9 @@ from interlock.contracts.spelling import spelled
 from interlock.contracts.stage import StageName
 from interlock.errors import InterlockError
 from interlock.provenance.attempts import AttemptFiles, list_attempts
-from interlock.registry.control.heartbeats import newest
+from interlock.registry.control.door import control_door
 from interlock.registry.control.processes import is_gone
-from interlock.registry.control.store import ControlStore, control_path
+from interlock.registry.control.store import control_path
 from interlock.registry.layout import StageFiles
 from interlock.reports.lane_report import work_of
 from interlock.runs.jobs.director import DIRECTORS
@@ -118,7 +118,7 @@ class _Facts:
             self.stages: Mapping[StageName, StageFiles] = finished_stages(place.folder)
         except InterlockError:
             self.stages = {}  # damaged: nothing counts as done, and running it again says what is wrong
-        self.beats = _beats(job)
+        self.beats = _beats(job, read_composed(place.params).get("control") or {})
         trained = self.stages.get("train")
         beat = next((beat for beat in reversed(self.beats) if beat.run_id and beat.lane == self.lane), None)
         self.run_id = trained.record.run_id if trained else beat.run_id if beat else None
@@ -218,12 +218,12 @@ def _state(
     return ("lost", "its process is gone") if gone else ("running", "")
 
 
-def _beats(job: JobFolder) -> tuple[Heartbeat, ...]:
-    if not control_path(job.home).is_file():
+def _beats(job: JobFolder, control: Mapping[str, Any]) -> tuple[Heartbeat, ...]:
+    if not control.get("url") and not control_path(job.home).is_file():
         return ()
     try:
-        with ControlStore(job.home) as store:
-            return newest(store, job=job.id)
+        with control_door(job.home, control) as door:
+            return door.newest(job=job.id)
     except InterlockError:
         return ()  # the view shows what else is known
 

@@ -45,3 +45,26 @@ def test_a_changed_log_is_refused(tmp_path):
     path.write_text(path.read_text().replace("fail", "pass"))
     with pytest.raises(ProvenanceError, match="chain is broken"):
         lineage_of(tmp_path, RUNS[0]).events()
+
+
+def test_a_person_may_approve_more_attempts_beforehand(tmp_path):
+    from datetime import UTC, datetime
+
+    from interlock.contracts.approval import Need
+    from interlock.registry.approving import approve, ask
+    from interlock.registry.persons import Told
+
+    for number, identity in enumerate("ab"):
+        judged(tmp_path, RUNS[number], identity)
+        derive(tmp_path, RUNS[0], RUNS[1], lane="toy")
+    assert not standing(tmp_path, RUNS[0], RecoverySettings()).may_try_gates
+    need = Need(purpose="more_attempts", scope={"max_attempts": 3}, because="two verdicts failed")
+    ask(tmp_path, need, subject=RUNS[0], lane="toy", run=RUNS[0])
+    told = Told(by="Ada", reason="worth one more", expires="24h", agents=())
+    approve(tmp_path, RUNS[0], purpose="more_attempts", told=told, now=datetime.now(UTC), max_attempts=3)
+    assert standing(tmp_path, RUNS[1], RecoverySettings()).may_try_gates
+    judged(tmp_path, RUNS[1], "c")
+    assert standing(tmp_path, RUNS[1], RecoverySettings()).may_try_gates  # the same run again is no third failure
+    derive(tmp_path, RUNS[0], RUNS[2], lane="toy")
+    judged(tmp_path, RUNS[2], "d")
+    assert not standing(tmp_path, RUNS[1], RecoverySettings()).may_try_gates

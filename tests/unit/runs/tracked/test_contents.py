@@ -45,7 +45,7 @@ def told(judgement: Judgement | None = None, **changes: Any) -> Told:
         artifacts=files, results={"r_at_5": 0.5, "nested": {"x": 1}}, model_files=("model.safetensors", "model.onnx"),
         observations=SimpleNamespace(
             results={"latency_ms": 3.0}, artifacts={}, duration_mins=1.0,
-            spend=SimpleNamespace(compute_hours=0.1, cost_usd=None),
+            recovery=(), spend=SimpleNamespace(compute_hours=0.1, cost_usd=None),
         ),
     )  # fmt: skip
     fields = {"params": {}, "labels": {}, "decision": None, "model_id": "m", "stage": "production"}
