@@ -61,7 +61,7 @@ def test_every_choice_is_valid_in_some_lane(group: str, option: str) -> None:
 def test_params_yaml_is_valid(repository: Path) -> None:
     from interlock.config.params import compose_workspace
 
-    assert list(compose_workspace(repository)) == ["query_tower"]
+    assert list(compose_workspace(repository)) == ["query_tower", "reranker", "directional_adapter"]
 
 
 def test_dvc_yaml_is_what_the_configuration_renders_to(repository: Path) -> None:

@@ -86,7 +86,7 @@ def test_drawn_candidates_hold_the_answers_and_follow_from_the_seed(finished):
             return {}
 
     lists, seen = read_lists(finished / "prepare" / "lists_train.parquet"), Places()
-    graded = GradedLists(inputs=seen, lists=lists, draws=4, seed=3)
+    graded = GradedLists(inputs=seen, lists=lists, weight=np.ones(len(lists), np.float32), draws=4, seed=3)
     first, again, other = graded.__getitems__([0, 5]), graded.__getitems__([0, 5]), graded.__getitems__([5, 0])
     assert (first["grades"] == ANSWER).sum(dim=1).tolist() == [1, 1]
     np.testing.assert_array_equal(seen.asked[0], seen.asked[1])
