@@ -16,6 +16,7 @@ import interlock
 from interlock.contracts.measurement import Measurements
 from interlock.errors import DataError, StageError
 from interlock.lanes.catalog import find_lane
+from interlock.lanes.exporting.weights import read_weights, write_weights
 from interlock.lanes.reranker.answering import RerankModel
 from interlock.lanes.reranker.scorers import load_scorer
 from interlock.lanes.retrieval.datasets.prepared import PreparedDataset
@@ -197,7 +198,11 @@ def baseline(finished, tiny_reranker):
 def test_training_goes_on_from_a_baseline(finished, first_stage, baseline, tiny_reranker, tmp_path):
     shutil.copytree(finished / "prepare", tmp_path / "prepare")
     shutil.copy(finished / "prepare.record.json", tmp_path)
-    kept = replace(baseline, run_id="a" * 16)
+    weights, parameters = read_weights(finished / "train" / "model.safetensors")
+    weights["idf_K"] *= 2.0  # what it learned on another tower is not taken over
+    (tmp_path / "old").mkdir()
+    write_weights(tmp_path / "old" / "model.safetensors", weights, parameters)
+    kept = replace(baseline, run_id="a" * 16, trained=tmp_path / "old")
     inputs = {"first_stage": first_stage[1], "baseline_model": kept}
     lane = tiny_reranker.body(optimizer__lr=1e-9, trainer__epochs=1)
     outcome = tiny_reranker.run("train", tmp_path, lane, inputs)
