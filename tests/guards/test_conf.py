@@ -22,7 +22,9 @@ def _options() -> Iterator[tuple[str, str]]:
 
 def _lanes(group: str, option: str) -> list[str]:
     """Those first that choose this file or that it speaks of, then the default lane: most choices are its own."""
-    spoken = {lane: f"/{group}: {option}\n" in _text("lane", lane) for lane in (p.stem for p in CONF.glob("lane/*.yaml"))}
+    spoken = {
+        lane: f"/{group}: {option}\n" in _text("lane", lane) for lane in (p.stem for p in CONF.glob("lane/*.yaml"))
+    }
     named = {lane: lane in option or lane in _text(group, option) for lane in spoken}
     return sorted(spoken, key=lambda lane: (not spoken[lane], not named[lane], lane != "query_tower", lane))
 

@@ -57,7 +57,7 @@ def judge(
             asked |= dict.fromkeys(members, BlockedError(Cause.FAMILY, fault))
     levels = {name: level for members in families(gates).values() for name, level in _levels(members, asked).items()}
     rows = tuple(_row_of(name, gates, asked[name], levels.get(name), facts) for name in sorted(gates))
-    return _told_what_waits(rows, gates)
+    return _told_what_waits(rows, gates, measurements)
 
 
 def seed_of(run_id: str) -> int:
@@ -143,10 +143,16 @@ def _row_of(name: str, gates: Mapping[str, Gate], asked: _Asked, level: float | 
     )
 
 
-def _told_what_waits(rows: tuple[GateResult, ...], gates: Mapping[str, Gate]) -> tuple[GateResult, ...]:
-    """The same rows, where those that miss the shipped file say that it waits for the others to pass."""
+def _told_what_waits(
+    rows: tuple[GateResult, ...], gates: Mapping[str, Gate], measurements: Mapping[str, Measurement]
+) -> tuple[GateResult, ...]:
+    """The same rows, where those that miss the shipped file say that it waits for the others to pass.
+
+    Of a run that was exported, which later gates may judge otherwise, nothing waits: what is missing is missing.
+    """
     earlier = [row for row in rows if row.severity != "advise" and gates[row.gate].phase != "shipped"]
-    if all(row.verdict is Verdict.PASS for row in earlier):
+    is_exported = any(row.metric in measurements for row in rows if gates[row.gate].phase == "shipped")
+    if is_exported or all(row.verdict is Verdict.PASS for row in earlier):
         return rows
     return tuple(
         row.model_copy(

@@ -22,7 +22,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,11 +33,11 @@ from interlock.errors import BusyError, NonFiniteError, ProvenanceError, PrunedE
 from interlock.provenance.environment import host_name, redact_text
 from interlock.provenance.files import write_json
 from interlock.provenance.locks import exclusive, is_locked
+from interlock.provenance.processes import boot_id, process_runs, this_process
 
 _START, _END, _ALIVE = ".start.json", ".end.json", ".alive"
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _ERROR_MAX_CHARS = 2000
-_CLOCK_TOLERANCE_S = 1.0
 _LABELS = {
     "sweep": "INTERLOCK_SWEEP",
     "dvc_experiment": "DVC_EXP_NAME",
@@ -89,7 +88,7 @@ def open_attempt(
     now = datetime.now(UTC)
     identity = f"{now:%Y%m%dT%H%M%S}.{now.microsecond:06d}Z-{secrets.token_hex(3)}"
     _close_vanished(folder, found_by=identity)
-    pid, process_started_s = _this_process()
+    pid, process_started_s = this_process()
     start = AttemptStart(
         attempt=identity,
         lane=lane,
@@ -98,7 +97,7 @@ def open_attempt(
         params_sha256=params_sha256,
         started_at=now.isoformat(timespec="seconds"),
         host=host_name(),
-        boot_id=_boot_id(),
+        boot_id=boot_id(),
         pid=pid,
         process_started_s=process_started_s,
         device=device,
@@ -226,7 +225,7 @@ def run_lock(home: Path, key: str, *, wait_s: float = 0.0) -> Iterator[None]:
                     raise _busy(key, holder) from error
                 time.sleep(_WAIT_STEP_S)
         stack.callback(holder.unlink, missing_ok=True)
-        who = {"key": key, "pid": _this_process()[0], "host": host_name(), "since": _now()}
+        who = {"key": key, "pid": this_process()[0], "host": host_name(), "since": _now()}
         holder.write_text(json.dumps(who))  # for error messages alone, so it need not reach the disk
         yield
 
@@ -272,23 +271,10 @@ def _has_vanished(start: AttemptStart, alive: Path) -> bool:
     Attempts of another machine (another host and another boot) are left alone: a shared folder without shared locks
     would make each of them look gone.
     """
-    same_boot = start.boot_id == _boot_id()
+    same_boot = start.boot_id == boot_id()
     if (start.host != host_name() and not same_boot) or is_locked(alive):
         return False
-    return not (same_boot and start.host == host_name() and _process_runs(start.pid, start.process_started_s))
-
-
-def _process_runs(pid: int, started_s: float) -> bool:
-    import psutil
-
-    try:
-        process = psutil.Process(pid)
-        same = abs(process.create_time() - started_s) <= _CLOCK_TOLERANCE_S
-        return same and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-    except psutil.AccessDenied:
-        return True
+    return not (same_boot and start.host == host_name() and process_runs(start.pid, start.process_started_s))
 
 
 def _unfinished_before(folder: Path, run_id: str | None) -> str | None:
@@ -320,23 +306,6 @@ def _busy(key: str, holder: Path) -> BusyError:
     except (OSError, ValueError, KeyError, TypeError):
         message = "another process is at work here"
     return BusyError(message, key=key, hint=hint)
-
-
-@lru_cache(maxsize=1)
-def _boot_id() -> str:
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        import psutil
-
-        return f"{psutil.boot_time():.0f}"
-
-
-def _this_process() -> tuple[int, float]:
-    import psutil
-
-    process = psutil.Process()
-    return process.pid, process.create_time()
 
 
 def _now() -> str:

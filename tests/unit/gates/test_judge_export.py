@@ -1,7 +1,7 @@
 """Gates about the shipped file while there is none: they wait for the others, which alone say what a run lacks."""
 
 import pytest
-from judged_world import World, at_least, hits
+from judged_world import World, at_least, hits, over
 
 from interlock.contracts.gate import PredicateGate
 from interlock.contracts.verdict import Cause, Verdict, fold
@@ -37,6 +37,24 @@ def test_an_advisory_gate_holds_nothing_back() -> None:
 def test_another_gate_that_is_blocked_stays_the_verdict() -> None:
     rows = judged(510, lost=at_least(0.5, "nothing"))
     assert (rows["lost"].cause, rows["loads"].cause) == (Cause.MISSING, Cause.NOT_EXPORTED)
+    assert fold(rows.values()) is Verdict.BLOCKED
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        PredicateGate(kind="predicate", check="inference_test_passed", phase="shipped"),
+        over("b", baseline="r", baseline_run="0" * 16, phase="shipped"),
+    ],
+)
+def test_after_the_export_what_is_missing_is_missing(lost) -> None:
+    """Judged again by stricter gates: a shipped file that lacks a measurement, or a baseline, is no waiting file."""
+    world = World()
+    world.add("a", hits(510, 1000)).add("b", hits(900, 1000))
+    shipped = at_least(0.5, "b", phase="shipped")
+    rows = {row.gate: row for row in world.judge(a=at_least(0.5, "a"), b=shipped, lost=lost)}
+    assert (rows["a"].verdict, rows["b"].verdict) == (Verdict.INCONCLUSIVE, Verdict.PASS)
+    assert rows["lost"].cause is Cause.MISSING
     assert fold(rows.values()) is Verdict.BLOCKED
 
 

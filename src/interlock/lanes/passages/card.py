@@ -3,12 +3,11 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from interlock.contracts.base import Contract
 from interlock.contracts.measurement import Sha256
-from interlock.errors import DataError
-from interlock.lanes.retrieval.datasets.card import Source, WordStats
+from interlock.lanes.retrieval.datasets.card import Source, WordStats, read_card_as
 
 CARD_NAME = "dataset_card.json"
 Count = Annotated[int, Field(ge=0)]
@@ -78,16 +77,4 @@ class PassagesCard(Contract):
 
 def read_card(folder: Path) -> PassagesCard:
     """Read the card. Raises DataError when the folder is unfinished or the card is not one."""
-    path = folder / CARD_NAME
-    try:
-        return PassagesCard.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        raise DataError("no dataset card: the folder is unfinished", path=path, hint="run prepare again") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise DataError(
-            f"not a card of passages: {first['msg']}",
-            path=path,
-            key=".".join(str(part) for part in first["loc"]),
-            hint="run prepare again",
-        ) from None
+    return read_card_as(PassagesCard, folder / CARD_NAME, what="card of passages")

@@ -7,13 +7,8 @@ where they are installed, the order in which the configuration names them, or th
 Does not see documentation in compiled modules or made at run time.
 """
 
-import os
 from collections import Counter
-from collections.abc import Iterable
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import ExitStack
-from itertools import islice, repeat
-from multiprocessing import get_context
+from itertools import islice
 
 from interlock.errors import DataError
 from interlock.lanes.passages.config import DocumentationData
@@ -23,14 +18,11 @@ from interlock.lanes.retrieval.datasets.card import Source
 from interlock.lanes.retrieval.datasets.docstring_files import (
     Docstring,
     collector_paused,
-    normalised_name,
+    each_package,
     open_package,
     read_docstrings,
 )
 from interlock.lanes.spec import Progress
-
-WORTH_PROCESSES = 4
-"""Packages from which reading in processes of their own pays for starting them."""
 
 _Read = tuple[Source, list[Text], Counter[str]]
 
@@ -40,16 +32,10 @@ def read_documentation(config: DocumentationData, *, progress: Progress) -> Foun
     texts: list[Text] = []
     sources = []
     left_out: Counter[str] = Counter()
-    packages = sorted(map(normalised_name, config.packages))
-    with ExitStack() as stack:
-        read: Iterable[_Read] = map(_read_package, packages, repeat(config))
-        if len(packages) >= WORTH_PROCESSES and _usable_cores() > 1:
-            pool = stack.enter_context(ProcessPoolExecutor(_usable_cores(), mp_context=get_context("spawn")))
-            read = pool.map(_read_package, packages, repeat(config))
-        for source, ours, dropped in progress.track(read, "documentation of packages", len(packages)):
-            sources.append(source)
-            texts += ours
-            left_out.update(dropped)
+    for source, ours, dropped in each_package(_read_package, config.packages, config, progress=progress):
+        sources.append(source)
+        texts += ours
+        left_out.update(dropped)
     return Found(
         name="documentation",
         texts=sorted(texts, key=lambda text: text.identifier),
@@ -97,7 +83,3 @@ def _read_package(package: str, config: DocumentationData) -> _Read:
             hint="take it out of the list",
         )
     return source, texts, left_out
-
-
-def _usable_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -24,6 +24,7 @@ from interlock.lanes.passages.prepared import PASSAGES_FILE, SCHEMA, content_sha
 from interlock.lanes.passages.stories import read_stories
 from interlock.lanes.retrieval.datasets.card import WordStats
 from interlock.lanes.retrieval.datasets.config import SPLITS, SplitName
+from interlock.lanes.retrieval.datasets.preparation import refuse_changed
 from interlock.lanes.retrieval.datasets.writer import RowDigest, WordCount
 from interlock.lanes.spec import Progress
 from interlock.provenance.files import atomic_file, write_json
@@ -49,7 +50,7 @@ def prepare_passages(config: PassagesData, folder: Path, *, root: Path, progress
     splits = _documents(texts)
     _refuse_empty(splits)
     sha256 = _write(splits, folder / PASSAGES_FILE)
-    _refuse_changed(config, sha256)
+    refuse_changed(config.sha256, sha256)
     card = PassagesCard(
         name=found.name,
         kind=config.kind,
@@ -167,13 +168,3 @@ def _refuse_empty(splits: _Splits) -> None:
                 value=split,
                 hint="give more texts of two passages and more, wider min_words..max_words, or another share or seed",
             )
-
-
-def _refuse_changed(config: PassagesData, sha256: str) -> None:
-    if config.sha256 is not None and config.sha256 != sha256:
-        raise DataError(
-            f"the dataset changed: its digest is {sha256}",
-            key="lane.data.sha256",
-            value=config.sha256,
-            hint="restore the data that was pinned, or pin the new digest (null accepts any)",
-        )

@@ -13,6 +13,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from interlock.lanes.retrieval.datasets.text_lines import encodes
+
 CLEANING = (
     "headings and their underlines",
     "everything under headings of lists (parameters, returns, raises, attributes, examples, references, see also)",
@@ -154,7 +156,7 @@ def _refuse(lines: list[str], text: str) -> str | None:
         return "few plain words"
     if _DEPRECATED.search(text):
         return "deprecated"
-    return None if _encodes(text) else "not valid Unicode"
+    return None if encodes(text) else "not valid Unicode"
 
 
 def _without_markup(text: str) -> str:
@@ -166,11 +168,3 @@ def _without_markup(text: str) -> str:
 def _plain_share(text: str) -> float:
     words = text.split()
     return sum(_PLAIN.fullmatch(word) is not None for word in words) / len(words)
-
-
-def _encodes(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:  # lone surrogates, written as escapes in some sources
-        return False
-    return True

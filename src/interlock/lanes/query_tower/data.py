@@ -3,7 +3,7 @@
 from typing import cast
 
 from interlock.lanes.query_tower.config import QueryTower
-from interlock.lanes.retrieval.datasets.preparation import prepare_dataset
+from interlock.lanes.retrieval.datasets.preparation import dataset_facts, prepare_dataset
 from interlock.lanes.spec import StageJob, StageOutcome
 
 
@@ -12,12 +12,4 @@ def prepare(job: StageJob) -> StageOutcome:
     body = cast(QueryTower, job.lane)
     card = prepare_dataset(body.data, job.folder, root=job.workspace, progress=job.progress)
     job.progress.message(f"{card.name}: {card.documents:,} documents, sha256 {card.sha256[:12]}")
-    return StageOutcome(
-        facts={
-            "dataset": card.name,
-            "dataset_sha256": card.sha256,
-            "documents": card.documents,
-            "queries": {split: count.queries for split, count in sorted(card.splits.items())},
-            "splits_correct": card.split_check.correct,
-        }
-    )
+    return StageOutcome(facts=dataset_facts(card))

@@ -18,7 +18,7 @@ from interlock.lanes.reranker.lists import write_lists
 from interlock.lanes.reranker.mining import Mined, Miner
 from interlock.lanes.reranker.quality import checked, write_quality
 from interlock.lanes.retrieval.datasets.config import SPLITS
-from interlock.lanes.retrieval.datasets.preparation import prepare_dataset
+from interlock.lanes.retrieval.datasets.preparation import dataset_facts, prepare_dataset
 from interlock.lanes.retrieval.datasets.prepared import PreparedDataset
 from interlock.lanes.retrieval.datasets.relations import document_groups
 from interlock.lanes.spec import LaneInput, StageJob, StageOutcome
@@ -40,17 +40,7 @@ def prepare(job: StageJob) -> StageOutcome:
     write_lists(job.folder / RETRIEVED_FILE, mined["test"].retrieved)
     quality = checked(data, mined)
     write_quality(job.folder, quality, mined)
-    return StageOutcome(
-        facts={
-            "dataset": card.name,
-            "dataset_sha256": card.sha256,
-            "documents": card.documents,
-            "queries": {split: count.queries for split, count in sorted(card.splits.items())},
-            "splits_correct": card.split_check.correct,
-            "first_stage": first_stage.run_id,
-            "candidates": quality,
-        }
-    )
+    return StageOutcome(facts={**dataset_facts(card), "first_stage": first_stage.run_id, "candidates": quality})
 
 
 def first_stage_of(job: StageJob, *, dataset_sha256: str) -> LaneInput:

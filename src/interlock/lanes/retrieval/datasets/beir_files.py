@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from interlock.errors import DataError
 from interlock.lanes.retrieval.datasets.config import SPLITS, BeirSplits, SplitName
 from interlock.lanes.retrieval.datasets.faults import Faults
-from interlock.lanes.retrieval.datasets.text_lines import numbered_lines
+from interlock.lanes.retrieval.datasets.text_lines import encodes, numbered_lines
 
 COLUMNS = ("query-id", "corpus-id", "score")
 MAX_RELEVANCE = 127
@@ -177,17 +177,9 @@ def _problem(record: object) -> tuple[str, str] | None:
         value = record.get(key)
         if not isinstance(value, str) and not (key == "title" and value is None):
             return "not a string", f"{key!r} is {value!r:.60}"
-        if isinstance(value, str) and not _encodes(value):
+        if isinstance(value, str) and not encodes(value):
             return "lone surrogate", f"{key!r} holds an escape that is not a character: {value!r:.60}"
     return None if record["_id"] else ("empty _id", "'_id' is ''")
-
-
-def _encodes(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _judgement_rows(path: Path, faults: Faults) -> Iterator[tuple[int, str, str, int]]:

@@ -1,7 +1,7 @@
 """The dataset card: what was prepared, from where, what was left out, and whether the splits are clean."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field, ValidationError
 
@@ -11,6 +11,7 @@ from interlock.errors import DataError
 
 CARD_NAME = "dataset_card.json"
 Count = Annotated[int, Field(ge=0)]
+Card = TypeVar("Card", bound=Contract)
 
 
 class Source(Contract):
@@ -107,15 +108,19 @@ class DatasetCard(Contract):
 
 def read_card(folder: Path) -> DatasetCard:
     """Read the card. Raises DataError when the folder is unfinished or the card is not one."""
-    path = folder / CARD_NAME
+    return read_card_as(DatasetCard, folder / CARD_NAME, what="dataset card")
+
+
+def read_card_as(model: type[Card], path: Path, *, what: str) -> Card:
+    """Read a card of some kind; `what` names the kind. Raises DataError as `read_card` does."""
     try:
-        return DatasetCard.model_validate_json(path.read_bytes())
+        return model.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         raise DataError("no dataset card: the folder is unfinished", path=path, hint="run prepare again") from None
     except ValidationError as error:
         first = error.errors()[0]
         raise DataError(
-            f"not a dataset card: {first['msg']}",
+            f"not a {what}: {first['msg']}",
             path=path,
             key=".".join(str(part) for part in first["loc"]),
             hint="run prepare again",

@@ -7,17 +7,28 @@ what stands in compiled modules is not seen.
 import ast
 import gc
 import hashlib
+import os
 import re
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import Distribution, PackageNotFoundError, PackagePath, distribution
-from itertools import chain
+from itertools import chain, repeat
+from multiprocessing import get_context
 from pathlib import PurePosixPath
+from typing import TypeVar
 
 from interlock.errors import DataError
 from interlock.lanes.retrieval.datasets.card import Source
+from interlock.lanes.spec import Progress
+
+WORTH_PROCESSES = 4
+"""Packages from which reading in processes of their own pays for starting them."""
+
+Config = TypeVar("Config")
+Found = TypeVar("Found")
 
 SKIPPED_FOLDERS = frozenset(
     {
@@ -75,6 +86,23 @@ def collector_paused() -> Iterator[None]:
 def normalised_name(package: str) -> str:
     """A distribution name in the form in which all its spellings are equal (PEP 503)."""
     return re.sub(r"[-_.]+", "-", package).lower()
+
+
+def each_package(
+    read: Callable[[str, Config], Found], packages: Iterable[str], config: Config, *, progress: Progress
+) -> Iterator[Found]:
+    """`read(package, config)` of every package in the order of their names, side by side: parsing takes the time.
+
+    `read` must be a function of a module, because it may run in another process.
+    """
+    names = sorted(map(normalised_name, packages))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    with ExitStack() as stack:
+        found: Iterable[Found] = map(read, names, repeat(config))
+        if len(names) >= WORTH_PROCESSES and cores > 1:
+            pool = stack.enter_context(ProcessPoolExecutor(cores, mp_context=get_context("spawn")))
+            found = pool.map(read, names, repeat(config))
+        yield from progress.track(found, "documentation of packages", len(names))
 
 
 def open_package(package: str) -> tuple[Source, list[PackagePath]]:

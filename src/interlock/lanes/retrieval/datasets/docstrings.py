@@ -10,16 +10,11 @@ Does not see documentation in compiled modules or made at run time; does not ren
 """
 
 import hashlib
-import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.metadata import PackagePath
-from itertools import repeat
-from multiprocessing import get_context
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,21 +25,20 @@ from interlock.lanes.retrieval.datasets.config import DocstringsData, SplitName
 from interlock.lanes.retrieval.datasets.docstring_files import (
     Docstring,
     collector_paused,
-    normalised_name,
+    each_package,
     open_package,
     read_docstrings,
 )
 from interlock.lanes.retrieval.datasets.duplicates import Signatures, families, normalised, signatures
 from interlock.lanes.retrieval.datasets.origin import Origin
 from interlock.lanes.retrieval.datasets.splits import Links, components, hold_out
+from interlock.lanes.retrieval.datasets.text_lines import encodes
 from interlock.lanes.retrieval.datasets.writer import PreparedWriter
 from interlock.lanes.spec import Progress
 
 RELATED_SIMILARITY = 0.5
 """Modules stay in one split when a body of one shares half of its word triples with a body of the other."""
 _PARAGRAPH = re.compile(r"\n[ \t]*\n")
-WORTH_PROCESSES = 4
-"""Packages from which reading in processes of their own pays for starting them."""
 
 _SIGNATURE = re.compile(r"^[\w.]+\s*\(.*\)|->|^[\w.]+\s*=")
 _DEPRECATED = re.compile(r"\.\. deprecated::|^\W*deprecated\b|\bis deprecated\b", re.IGNORECASE)
@@ -97,7 +91,7 @@ def pair_from(docstring: Docstring, config: DocstringsData) -> Pair | str:
         return "body too short"
     if normalised(query) in normalised(document):
         return "body repeats the summary"
-    if not _encodes(query + document):
+    if not encodes(query + document):
         return "not valid Unicode"
     return Pair(docstring.identifier, docstring.module, query, document)
 
@@ -167,16 +161,10 @@ def _read_packages(
     """Read many packages side by side, since parsing takes most of the time; results come in the packages' order."""
     pairs: list[Pair] = []
     sources = []
-    packages = sorted(map(normalised_name, config.packages))
-    with ExitStack() as stack:
-        read: Iterable[tuple[Source, list[Pair], Counter[str]]] = map(_read_package, packages, repeat(config))
-        if len(packages) >= WORTH_PROCESSES and _usable_cores() > 1:
-            pool = stack.enter_context(ProcessPoolExecutor(_usable_cores(), mp_context=get_context("spawn")))
-            read = pool.map(_read_package, packages, repeat(config))
-        for source, ours, dropped in progress.track(read, "documentation of packages", len(packages)):
-            sources.append(source)
-            pairs += ours
-            left_out.update(dropped)
+    for source, ours, dropped in each_package(_read_package, config.packages, config, progress=progress):
+        sources.append(source)
+        pairs += ours
+        left_out.update(dropped)
     return pairs, sources
 
 
@@ -194,10 +182,6 @@ def _read_package(package: str, config: DocstringsData) -> tuple[Source, list[Pa
             hint="take it out of the list, or lower min_document_words",
         )
     return source, pairs, left_out
-
-
-def _usable_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _read_files(
@@ -227,11 +211,3 @@ def _refuse_query(query: str, config: DocstringsData) -> str | None:
     if count < config.min_query_words:
         return "summary too short"
     return "summary too long" if count > config.max_query_words else None
-
-
-def _encodes(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:  # lone surrogates, written as escapes in some sources
-        return False
-    return True

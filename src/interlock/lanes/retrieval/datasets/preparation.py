@@ -6,6 +6,7 @@ The bytes of every file depend on content alone. A failure leaves no card, so th
 """
 
 from pathlib import Path
+from typing import Any
 
 from interlock.errors import DataError
 from interlock.lanes.retrieval.datasets.beir import write_beir
@@ -31,7 +32,7 @@ def prepare_dataset(config: RetrievalData, folder: Path, *, root: Path, progress
         counts, tables = writer.split_counts(), writer.table_digests()
         _refuse_empty_splits(counts)
         sha256 = dataset_sha256(tables)
-        _refuse_changed(config, sha256)
+        refuse_changed(config.sha256, sha256)
     card = DatasetCard(
         name=origin.name,
         kind=config.kind,
@@ -77,15 +78,27 @@ def _sizes(counts: dict[str, SplitCounts]) -> str:
     return ", ".join(f"{name} {count.queries}" for name, count in counts.items())
 
 
-def _refuse_changed(config: RetrievalData, sha256: str) -> None:
-    if config.sha256 is not None and config.sha256 != sha256:
+def refuse_changed(pinned: str | None, sha256: str) -> None:
+    """Raise DataError unless the dataset is the one whose digest is pinned, if one is."""
+    if pinned is not None and pinned != sha256:
         raise DataError(
             f"the dataset changed: its digest is {sha256}",
             key="lane.data.sha256",
-            value=config.sha256,
+            value=pinned,
             hint="restore the data that was pinned, or pin the new digest (null accepts any)",
         )
 
 
 def _similarity(config: RetrievalData) -> float | None:
     return None if isinstance(config, NpzData) else config.near_duplicate_similarity
+
+
+def dataset_facts(card: DatasetCard) -> dict[str, Any]:
+    """What the prepare stage of a retrieval lane says of its dataset."""
+    return {
+        "dataset": card.name,
+        "dataset_sha256": card.sha256,
+        "documents": card.documents,
+        "queries": {split: count.queries for split, count in sorted(card.splits.items())},
+        "splits_correct": card.split_check.correct,
+    }

@@ -56,3 +56,12 @@ def _raw_lines(path: Path) -> Iterator[bytes]:
 
 def _open(path: Path) -> BinaryIO:
     return cast(BinaryIO, gzip.open(path)) if path.suffix == ".gz" else path.open("rb")
+
+
+def encodes(text: str) -> bool:
+    """Whether it can be written as UTF-8; lone surrogates, which some sources hold as escapes, cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
