@@ -13,6 +13,7 @@ from typing import Any
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
+from fastapi.security.utils import get_authorization_scheme_param
 from starlette.concurrency import run_in_threadpool
 
 from interlock.api.problems import problem
@@ -45,16 +46,19 @@ class RepeatableRoute(APIRoute):
 
 def _is_known(request: Request) -> bool:
     """Whether the caller holds a token; keys of strangers are not written down."""
-    given = request.headers.get("authorization", "").removeprefix("Bearer ")
-    return request.app.state.tokens.scope_of(given) is not None
+    return request.app.state.tokens.scope_of(_token(request)) is not None
+
+
+def _token(request: Request) -> str:
+    """What the caller says it is, read as `interlock.api.access` reads it: the word `bearer` in any case."""
+    return get_authorization_scheme_param(request.headers.get("authorization"))[1]
 
 
 async def _once(request: Request, key: str, inner: Handler) -> Response:
     """The kept answer, a refusal, or the work itself; callers are kept apart by their token."""
     store: ControlStore = request.app.state.store
     body = await request.body()
-    caller = request.headers.get("authorization", "")
-    name = hashlib.sha256(f"{caller}\0{key}".encode()).hexdigest()
+    name = hashlib.sha256(f"{_token(request)}\0{key}".encode()).hexdigest()
     asked = hashlib.sha256(f"{request.method} {request.url.path}\0".encode() + body).hexdigest()
     found = await run_in_threadpool(
         claim, store, name, request_sha256=asked, owner=request.app.state.server, now_s=time.time()

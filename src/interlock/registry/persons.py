@@ -47,8 +47,12 @@ def person(key: str, text: str, agents: Collection[str]) -> str:
 
 
 def words(key: str, text: str) -> str:
-    """What is kept of a person's words. Raises UsageError for none or too many."""
-    kept = redact_text(" ".join(text.split()))
+    """What is kept of a person's words. Raises UsageError for none or too many.
+
+    What cannot be seen is left out: it would make an empty name, hide an agent's, or speak to the reader's terminal.
+    """
+    seen = "".join(sign for sign in " ".join(text.split()) if sign.isprintable())
+    kept = redact_text(seen.strip())
     if not kept or len(kept) > TEXT_MAX_CHARS:
         raise UsageError(f"needs 1 to {TEXT_MAX_CHARS} characters", key=key, value=text, hint="who and why is kept")
     return kept

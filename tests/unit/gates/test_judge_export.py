@@ -44,7 +44,7 @@ def test_another_gate_that_is_blocked_stays_the_verdict() -> None:
     "lost",
     [
         PredicateGate(kind="predicate", check="inference_test_passed", phase="shipped"),
-        over("b", baseline="r", baseline_run="0" * 16, phase="shipped"),
+        over(metric="b", baseline="r", baseline_run="0" * 16, phase="shipped"),
     ],
 )
 def test_after_the_export_what_is_missing_is_missing(lost) -> None:

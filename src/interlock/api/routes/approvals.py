@@ -14,6 +14,7 @@ from interlock.api.repeats import RepeatableRoute
 from interlock.api.settings import Settings
 from interlock.contracts.approval import Approval, Purpose, State
 from interlock.contracts.base import Contract
+from interlock.errors import ProvenanceError, RegistryError
 from interlock.registry import approvals, approving
 from interlock.registry.persons import Told
 
@@ -68,16 +69,19 @@ def list_approvals(request: Request, state: Annotated[State | None, Query()] = N
 def grant(request: Request, said: Annotated[Grant, Depends(body_of(Grant))]) -> Approval:
     """Approve a run or a model; refused where nothing needs it or its bytes are others."""
     settings: Settings = request.app.state.settings
-    return approving.approve(
-        _home(request),
-        said.subject,
-        purpose=said.purpose,
-        told=Told(by=said.by, reason=said.reason, expires=said.expires, agents=settings.agents),
-        now=datetime.now(UTC),
-        digest=said.digest,
-        max_attempts=said.max_attempts,
-        configured=approving.Configured(services=settings.services),
-    )
+    try:
+        return approving.approve(
+            _home(request),
+            said.subject,
+            purpose=said.purpose,
+            told=Told(by=said.by, reason=said.reason, expires=said.expires, agents=settings.agents),
+            now=datetime.now(UTC),
+            digest=said.digest,
+            max_attempts=said.max_attempts,
+            configured=approving.Configured(services=settings.services),
+        )
+    except ProvenanceError as error:  # other bytes than those that are to be approved: not the server's trouble
+        raise RegistryError(error.message, hint=error.hint) from error
 
 
 @router.post("/deny", dependencies=[Depends(requires("person"))], responses=WRITING, openapi_extra=described(Denial))

@@ -196,7 +196,8 @@ class JobFolder:
         found = self.record()
         if found.card_sha256 != plan.card_sha256:
             raise UsageError(
-                f"this id belongs to another card, {self.path / CARD}; a job never changes what it is",
+                "this id belongs to another card; a job never changes what it is",
+                path=self.path / CARD,
                 key="id",
                 value=self.id,
                 hint="give the card a new id",
