@@ -2,10 +2,9 @@
 
     python benchmarks/default_experiment.py [--cores 2]
 
-Three lanes: query tower, reranker, directional adapter. Each in a fresh copy of this checkout with its own DVC cache, on
-at most two cores. The unchanged run is measured beside
-a bare `dvc status`, which is what DVC itself needs to see that nothing changed. Results go to
-`benchmarks/results/default_experiment.json`.
+Three lanes (query tower, reranker, directional adapter) in a fresh copy of this checkout with its own DVC cache, on at
+most two cores. The unchanged run is measured beside a bare `dvc status`, which is what DVC itself needs to see that
+nothing changed. Results go to `benchmarks/results/default_experiment.json`.
 """
 
 import argparse

@@ -12,11 +12,11 @@ export stage of each run does.
 """
 
 import argparse
+import math
 import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +54,7 @@ class Done:
     verdict: str
     reasons: tuple[str, ...]
     seconds: float
-    """Wall seconds of the command; next to none where the home had the job already."""
+    """Wall seconds of its stages, a tower that was trained for it not counted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,18 +115,16 @@ def run(card: str, home: Path) -> Done:
     """Submit a card. A gate that fails is an answer; a job without an archived run is an error."""
     path = f"{WORKFLOWS}/{card}.yaml"
     command = [sys.executable, "-c", "from interlock.cli.main import main; main()", "job", "submit", path]
-    started = time.perf_counter()
     subprocess.run(
         command, cwd=ROOT, env={**os.environ, "INTERLOCK_HOME": str(home)}, check=False, stdout=sys.stderr,
         stdin=subprocess.DEVNULL,
     )  # fmt: skip
-    seconds = time.perf_counter() - started
     report = JobFolder(home, job_id(ROOT / path)).path / REPORT
     found = read_report(report) if report.is_file() else None
     if found is None or found.run_id is None:
         sys.exit(f"{path} left no run in {home}; its error stands above")
     return Done(card=path, measured=measured_run(home, found.run_id), verdict=str(found.verdict),
-                reasons=found.remarks, seconds=seconds)  # fmt: skip
+                reasons=found.remarks, seconds=60 * found.actuals.duration_mins)  # fmt: skip
 
 
 def job_id(card: Path) -> str:
@@ -171,7 +169,8 @@ def difference(ours: System, theirs: System, metric: str) -> dict[str, Any]:
 
 
 def rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 4)
+    """None for a bound that is not known, such as those of a constant."""
+    return None if value is None or not math.isfinite(value) else round(value, 4)
 
 
 def show(result: Mapping[str, Any]) -> None:
@@ -199,6 +198,8 @@ def table_of(title: str, rows: Mapping[str, Any], metrics: list[str]) -> Table:
 
 
 def cell(found: Mapping[str, Any]) -> str:
+    if found["low"] is None:
+        return f"{found['value']:.3f}"
     return f"{found['value']:.3f} [{found['low']:.3f}, {found['high']:.3f}]"
 
 

@@ -53,30 +53,55 @@ class Workspace:
         path.write_text(text.replace(old, new))
 
 
-@pytest.fixture
-def make_workspace(tmp_path: Path) -> Callable[..., Workspace]:
-    """Make a workspace with the given lanes, rendered and committed."""
+@pytest.fixture(scope="session")
+def finished_workspace(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Gives a folder with the given lanes, rendered and committed; it is made once and copied by every test."""
+    made: dict[tuple[object, ...], Path] = {}
 
-    def make(name: str = "checkout", *, lanes: tuple[str, ...] = ("toy",), git: bool = True) -> Workspace:
+    def finished(lanes: tuple[str, ...], *, git: bool, ran: bool) -> Path:
+        key = (lanes, git, ran)
+        if key not in made:
+            made[key] = path = tmp_path_factory.mktemp("workspace") / "checkout"
+            if ran:
+                shutil.copytree(finished(lanes, git=git, ran=False), path, symlinks=True)
+                Workspace(path, _environment(path)).repro()
+            else:
+                _make(Workspace(path, _environment(path)), lanes, git=git)
+        return made[key]
+
+    return finished
+
+
+def _make(workspace: Workspace, lanes: tuple[str, ...], *, git: bool) -> None:
+    path = workspace.path
+    path.mkdir()
+    for part in ("src/interlock", "src/hydra_plugins", "pipelines", "conf"):
+        shutil.copytree(ROOT / part, path / part, ignore=shutil.ignore_patterns("__pycache__"))
+    for part in ("requirements.lock", ".dvcignore", ".gitignore"):
+        shutil.copy(ROOT / part, path / part)
+    (path / "params.yaml").write_text(
+        f"experiment: default\nlanes: [{', '.join(lanes)}]\noverrides: {{}}\nlane_overrides: {{}}\n"
+    )
+    if git:
+        workspace.run("git", "init", "--quiet", "--initial-branch=main")
+    workspace.run("dvc", "init", "--quiet", *([] if git else ["--no-scm"]))
+    workspace.run("dvc", "config", "core.analytics", "false")
+    workspace.interlock("pipeline", "render")
+    if git:
+        workspace.run("git", "add", "--all")
+        workspace.run("git", "commit", "--quiet", "--message", "start")
+
+
+@pytest.fixture
+def make_workspace(tmp_path: Path, finished_workspace: Callable[..., Path]) -> Callable[..., Workspace]:
+    """Make a workspace with the given lanes, rendered and committed, and with `ran` run by `dvc repro`, too."""
+
+    def make(
+        name: str = "checkout", *, lanes: tuple[str, ...] = ("toy",), git: bool = True, ran: bool = False
+    ) -> Workspace:
         path = tmp_path / name
-        path.mkdir()
-        for part in ("src/interlock", "src/hydra_plugins", "pipelines", "conf"):
-            shutil.copytree(ROOT / part, path / part, ignore=shutil.ignore_patterns("__pycache__"))
-        for part in ("requirements.lock", ".dvcignore", ".gitignore"):
-            shutil.copy(ROOT / part, path / part)
-        (path / "params.yaml").write_text(
-            f"experiment: default\nlanes: [{', '.join(lanes)}]\noverrides: {{}}\nlane_overrides: {{}}\n"
-        )
-        workspace = Workspace(path, _environment(path))
-        if git:
-            workspace.run("git", "init", "--quiet", "--initial-branch=main")
-        workspace.run("dvc", "init", "--quiet", *([] if git else ["--no-scm"]))
-        workspace.run("dvc", "config", "core.analytics", "false")
-        workspace.interlock("pipeline", "render")
-        if git:
-            workspace.run("git", "add", "--all")
-            workspace.run("git", "commit", "--quiet", "--message", "start")
-        return workspace
+        shutil.copytree(finished_workspace(lanes, git=git, ran=ran), path, symlinks=True)
+        return Workspace(path, _environment(path))
 
     return make
 
@@ -85,6 +110,12 @@ def make_workspace(tmp_path: Path) -> Callable[..., Workspace]:
 def workspace(make_workspace: Callable[..., Workspace]) -> Workspace:
     """A workspace that runs the toy lane."""
     return make_workspace()
+
+
+@pytest.fixture
+def ran_workspace(make_workspace: Callable[..., Workspace]) -> Workspace:
+    """The same after `dvc repro`."""
+    return make_workspace(ran=True)
 
 
 def _environment(path: Path) -> dict[str, str]:

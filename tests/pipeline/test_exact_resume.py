@@ -123,6 +123,7 @@ def test_killed_at_bad_moments_with_micro_batches_and_workers(tmp_path):
     assert told(tmp_path / "killed", "resumed_from_step")[0] > 0
 
 
+@pytest.mark.slow
 def test_stopped_in_the_dark_with_two_threads_and_rounded_arithmetic(tmp_path):
     codes = run(tmp_path, "query_tower", stops=in_the_dark(3), hardware=TWO_THREADS, precision="bf16-mixed")
     assert set(codes) <= {0, 130, -signal.SIGKILL}

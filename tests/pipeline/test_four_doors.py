@@ -53,7 +53,7 @@ def check_parameters(place, lane, seed, count):
 
 @pytest.mark.parametrize("lane", LANES)
 def test_random_overrides_compose_to_the_same_bytes(place, lane):
-    assert check_parameters(place, lane, "short", 8) >= 2
+    assert check_parameters(place, lane, "short", 4) >= 1
 
 
 @pytest.mark.slow

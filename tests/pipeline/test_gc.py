@@ -21,8 +21,8 @@ def interrupted(workspace, *overrides):
     return state
 
 
-def test_gc_removes_what_it_listed_and_nothing_that_counts(workspace):
-    workspace.repro()
+def test_gc_removes_what_it_listed_and_nothing_that_counts(ran_workspace):
+    workspace = ran_workspace
     workspace.interlock("sync")
     workspace.interlock("run", "lane=toy", "seed=2")
     state = interrupted(workspace, "seed=3")

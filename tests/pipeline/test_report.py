@@ -11,14 +11,14 @@ from chromium_pipe import Browser, find_chromium
 
 def passed_and_failed(workspace):
     """A passed run of the pipeline and a failed one beside it; ids by verdict."""
-    workspace.repro()
     workspace.interlock("sync")
     workspace.interlock("run", "lane=toy", "lane.model.value=0.5", "seed=2", code=3)
     found = json.loads(workspace.interlock("runs", "list", "--json"))
     return {row["verdict"]: row["run_id"] for row in found}
 
 
-def test_report_diff_and_filter_until_somebody_changes_a_byte(workspace):
+def test_report_diff_and_filter_until_somebody_changes_a_byte(ran_workspace):
+    workspace = ran_workspace
     ids = passed_and_failed(workspace)
     page = workspace.path / "artifacts" / "report.html"
     assert f"report: {page} (toy pass)" in workspace.interlock("report"), "the run that the stages hold, not the newest"

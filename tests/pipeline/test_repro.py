@@ -35,30 +35,30 @@ def test_one_lanes_parameter_runs_that_lane_alone(workspace):
     assert workspace.repro() == ["compose", *of("second", *STAGES[1:])]
 
 
-def test_a_gate_judges_again_and_never_trains(workspace):
-    workspace.repro()
+def test_a_gate_judges_again_and_never_trains(ran_workspace):
+    workspace = ran_workspace
     workspace.edit("params.yaml", "overrides: {}\nlane", "overrides: {lane: {gates: {accuracy: {target: 0.95}}}}\nlane")
     ran = workspace.repro()
     assert ran == ["compose", *of("toy", "export", "judge", "decide")]
     assert "fail" in workspace.interlock("status", code=3)
 
 
-def test_a_helper_of_one_stage_runs_what_depends_on_it(workspace):
-    workspace.repro()
+def test_a_helper_of_one_stage_runs_what_depends_on_it(ran_workspace):
+    workspace = ran_workspace
     page = workspace.path / "src/interlock/reports/decisions.py"
     page.write_text(page.read_text() + "\n# a remark\n")
     assert workspace.repro() == ["compose", "toy-decide"]
 
 
-def test_a_stage_that_gives_the_same_again_stops_the_wave(workspace):
-    workspace.repro()
+def test_a_stage_that_gives_the_same_again_stops_the_wave(ran_workspace):
+    workspace = ran_workspace
     page = workspace.path / "src/interlock/stages/prepare.py"
     page.write_text(page.read_text() + "\n# a remark\n")
     assert workspace.repro() == ["compose", "toy-prepare"]
 
 
-def test_a_new_import_is_watched_from_the_next_run_on(workspace):
-    workspace.repro()
+def test_a_new_import_is_watched_from_the_next_run_on(ran_workspace):
+    workspace = ran_workspace
     page = workspace.path / "src/interlock/reports/figures.py"
     page.write_text(page.read_text() + "\nimport interlock.new_module  # noqa\n")
     module = workspace.path / "src/interlock/new_module.py"
@@ -71,8 +71,8 @@ def test_a_new_import_is_watched_from_the_next_run_on(workspace):
     assert "toy-train" not in ran
 
 
-def test_a_stage_refuses_code_that_dvc_was_not_told_of(workspace):
-    workspace.repro()
+def test_a_stage_refuses_code_that_dvc_was_not_told_of(ran_workspace):
+    workspace = ran_workspace
     page = workspace.path / "src/interlock/stages/train.py"
     page.write_text(page.read_text() + "\n# a remark\n")
     output = workspace.run("python", "pipelines/train.py", "toy", code=1)
@@ -80,8 +80,8 @@ def test_a_stage_refuses_code_that_dvc_was_not_told_of(workspace):
     assert "way out: dvc repro again" in output
 
 
-def test_refused_configuration_leaves_the_last_good_files(workspace):
-    workspace.repro()
+def test_refused_configuration_leaves_the_last_good_files(ran_workspace):
+    workspace = ran_workspace
     composed = workspace.path / "params/toy.yaml"
     before = composed.read_text()
     workspace.edit("params.yaml", "overrides: {}\nlane", "overrides: {lane: {optimizer: {lrr: 1}}, seed: true}\nlane")
@@ -91,15 +91,15 @@ def test_refused_configuration_leaves_the_last_good_files(workspace):
     assert composed.read_text() == before
 
 
-def test_metrics_and_plots_are_shown_by_dvc(workspace):
-    workspace.repro()
+def test_metrics_and_plots_are_shown_by_dvc(ran_workspace):
+    workspace = ran_workspace
     assert "accuracy" in workspace.run("dvc", "metrics", "show")
     workspace.run("dvc", "plots", "show", "--out", "plots")
     assert "step" in (workspace.path / "plots/index.html").read_text()
 
 
-def test_deleted_outputs_come_back_from_the_cache(workspace):
-    workspace.repro()
+def test_deleted_outputs_come_back_from_the_cache(ran_workspace):
+    workspace = ran_workspace
     shutil.rmtree(workspace.path / "artifacts/lanes")
     assert workspace.repro() == []
     assert (workspace.path / "artifacts/lanes/toy/judge/judgement.json").is_file()

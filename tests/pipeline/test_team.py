@@ -9,9 +9,8 @@ import pytest
 @pytest.fixture
 def clones(make_workspace, tmp_path):
     """Two checkouts of one repository, with a folder as DVC's default remote; the first one has run."""
-    first = make_workspace("first")
+    first = make_workspace("first", ran=True)
     first.run("dvc", "remote", "add", "--default", "shared", str(tmp_path / "remote"))
-    first.repro()
     first.interlock("sync")
     first.run("git", "add", "--all")
     first.run("git", "commit", "--quiet", "--message", "results")

@@ -4,6 +4,7 @@ FastAPI's own reading goes through Python objects, where the strict contracts wo
 (a list for a tuple, text for a time).
 """
 
+from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable
 from http import HTTPStatus
 from typing import Any, TypeVar
@@ -29,13 +30,19 @@ def body_of(model: type[Model]) -> Callable[[Request], Coroutine[Any, Any, Model
 
 
 def refuse_unknown_queries(request: Request) -> None:
-    """A dependency of every route: a mistyped query parameter is refused, with those that there are, not ignored."""
+    """A dependency of every route: a mistyped query parameter is refused, with those that there are, not ignored.
+
+    So is one that stands twice: of two wishes one would be forgotten.
+    """
     known = [parameter.alias for parameter in request.scope["route"].dependant.query_params]
     if unknown := sorted(set(request.query_params) - set(known)):
         raise HTTPException(
             HTTPStatus.UNPROCESSABLE_ENTITY,
             f"no such query parameter: {unknown[0]!r}; known: {', '.join(known) or 'none'}",
         )
+    given = Counter(name for name, _ in request.query_params.multi_items())
+    if twice := sorted(name for name, count in given.items() if count > 1):
+        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, f"the query parameter {twice[0]!r} stands twice; keep one")
 
 
 def require_media(request: Request, *allowed: str) -> str:

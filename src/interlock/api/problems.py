@@ -1,8 +1,10 @@
 """Errors as answers: RFC 9457 problem details, with every fault at once and the way out."""
 
 import json
+import os
 from collections.abc import Mapping
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -21,6 +23,7 @@ from interlock.errors import (
     RegistryError,
     UsageError,
 )
+from interlock.lanes.retrieval.datasets.locations import DATA_VARIABLE
 
 _STATUS: tuple[tuple[type[InterlockError], HTTPStatus], ...] = (
     (ConfigError, HTTPStatus.UNPROCESSABLE_ENTITY),
@@ -99,8 +102,28 @@ def problem(
 def _of_ours(request: Request, error: Exception) -> Response:
     assert isinstance(error, InterlockError)
     status = next((code for kind, code in _STATUS if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
-    faults = getattr(error, "faults", ())
-    return problem(status, error.message, hint=error.hint, faults=[_fault(fault) for fault in faults])
+    faults = [_fault(fault) for fault in getattr(error, "faults", ())]
+    told = {"detail": error.message, "hint": error.hint, "faults": faults}
+    return problem(status, **_without_places(told, request.app.state))
+
+
+def _without_places(told: Any, state: Any) -> Any:
+    """The same words with paths relative to the home, the workspace or the data: where these are, stays here."""
+    if isinstance(told, dict):
+        return {name: _without_places(value, state) for name, value in told.items()}
+    if isinstance(told, list):
+        return [_without_places(value, state) for value in told]
+    if isinstance(told, str):
+        for folder in _folders(state):
+            told = told.replace(f"{folder}/", "").replace(folder, ".")
+    return told
+
+
+def _folders(state: Any) -> list[str]:
+    """Folders of this machine that errors may name, inner ones first."""
+    given = (state.home, state.settings.workspace, os.environ.get(DATA_VARIABLE) or state.home)
+    found = {str(spelled) for folder in map(Path, given) for spelled in (folder.absolute(), folder.resolve())}
+    return sorted(found - {"/"}, key=len, reverse=True)
 
 
 def _fault(fault: Fault) -> dict[str, Any]:

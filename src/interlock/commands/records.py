@@ -1,5 +1,6 @@
 """Commands about what was run: sync, runs, registry, judge."""
 
+import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,16 +25,16 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _GATES = "lane.gates"
-_WIDE = 110
-"""Columns of a terminal from which runs are listed with their decision."""
-_WIDE_MODELS = 130
-"""Columns of a terminal from which models are listed with run and digest."""
+_RUNS_DO_WITHOUT = ("decision", "dataset", "seed", "trained")
+"""What the list of runs leaves out, one after the other, where the terminal is too narrow."""
+_WHOLE = frozenset({"run", "lane", "verdict", "seed", "trained", "model", "approval"})
+"""Columns whose cells keep their line."""
+_MODELS_DO_WITHOUT = ("sha256", "run", "promoted")
+"""The same for models; the run's id ends the model's."""
 
 
 def sync(workspace: Path, *, as_json: bool) -> ExitCode:
     """Archive what finished. A lane that cannot be archived is named and does not keep the others from it."""
-    import sys
-
     from interlock.runs.sync import sync as synced
 
     report = synced(workspace, interlock_home(workspace))
@@ -59,8 +60,6 @@ def judge(workspace: Path, run: str, overrides: Sequence[str], *, as_json: bool)
     With overrides it is a what-if: shown, answered by exit code, and not kept. Raises UsageError for an override of
     anything but the gates, which a judgement does not depend on.
     """
-    import sys
-
     from interlock.config.compose import compose_lane
     from interlock.config.params_file import lane_overrides, read_params
     from interlock.config.validate import validate
@@ -123,22 +122,22 @@ def list_runs(
         return
     metrics = list(found[0][1])
     names = [name.removeprefix(METRICS) for name in metrics]
-    wide = _console().width >= _WIDE
-    head = ("run", "lane", "verdict", "decision", "dataset", "seed", "trained", "state")
-    table = _table(*(name for name in head if wide or name != "decision"), *names)
-    for row, values in found:
-        table.add_row(
+    head = ("run", "lane", "verdict", "decision", "dataset", "seed", "trained", "state", *names)
+    rows = [
+        (
             row.run_id,
             row.lane,
             _verdict(row.verdict, row.waived) if row.verdict else "-",
-            *((row.action or "-",) if wide else ()),
+            row.action or "-",
             row.dataset or "-",
             "-" if row.seed is None else str(row.seed),
             _when(row.created_at),
             row.state,
             *(figure(values[name]) for name in metrics),
         )
-    _print(table)
+        for row, values in found
+    ]
+    _print(_fitting(head, rows, without=_RUNS_DO_WITHOUT))
 
 
 def show_run(workspace: Path, run: str, *, as_json: bool) -> None:
@@ -207,14 +206,18 @@ def list_models(workspace: Path, *, as_json: bool) -> None:
     if not models:
         say("no models yet: a run is registered when its gates pass and it is exported")
         return
-    # The run's id ends the model's, so a narrow terminal does without it and the digest.
-    wide = _console().width >= _WIDE_MODELS
-    table = _table("model", "stage", "verdict", *(("run", "sha256") if wide else ()), "promoted")
-    for model in models:
-        verdict = _verdict(model.verdict, model.waived) if model.verdict else "-"
-        digests = (model.run_id, model.sha256[:16]) if wide else ()
-        table.add_row(model.id, _stage(model), verdict, *digests, _promoted(model))
-    _print(table)
+    rows = [
+        (
+            model.id,
+            _stage(model),
+            _verdict(model.verdict, model.waived) if model.verdict else "-",
+            model.run_id,
+            model.sha256[:16],
+            _promoted(model),
+        )
+        for model in models
+    ]
+    _print(_fitting(("model", "stage", "verdict", "run", "sha256", "promoted"), rows, without=_MODELS_DO_WITHOUT))
 
 
 def _stage(model: queries.ModelRow) -> str:
@@ -255,9 +258,8 @@ def show_model(workspace: Path, model: str, *, as_json: bool) -> None:
 
 def print_history(view: queries.ModelView) -> None:
     """Every stage that a model was in, oldest first."""
-    table = _table("when (UTC)", "from", "to", "by", "on", "approval", "why")
-    for change in view.history:
-        table.add_row(
+    rows = [
+        (
             _minute(change.at),
             change.from_stage or "-",
             shown_stage(change.to_stage, change.share_percent),
@@ -266,7 +268,9 @@ def print_history(view: queries.ModelView) -> None:
             (change.approval or "-")[:12],
             _plain(change.reason),
         )
-    _print(table)
+        for change in view.history
+    ]
+    _print(_fitting(("when (UTC)", "from", "to", "by", "on", "approval", "why"), rows, without=("on",)))
 
 
 def rebuild(workspace: Path, *, as_json: bool) -> None:
@@ -278,6 +282,24 @@ def rebuild(workspace: Path, *, as_json: bool) -> None:
         say("rebuilt: " + ", ".join(f"{value} {name.replace('_', ' ')}" for name, value in vars(found).items()))
 
 
+def _fitting(head: Sequence[str], rows: Sequence[Sequence[str]], *, without: Sequence[str]) -> "Table":
+    """A table that leaves out columns of `without`, in that order, until the terminal holds it; then cells fold."""
+    from rich.measure import Measurement
+
+    console = _console()
+    unbounded = console.options.update(width=sys.maxsize)
+    for count in range(len(without) + 1):
+        kept = [index for index, name in enumerate(head) if name not in without[:count]]
+        table = _table(*(head[index] for index in kept))
+        for row in rows:
+            table.add_row(*(row[index] for index in kept))
+        if Measurement.get(console, unbounded, table).maximum <= console.width:
+            return table
+    for column in table.columns:
+        column.no_wrap = column.header == "stage"
+    return table
+
+
 def _table(*columns: str) -> "Table":
     from rich import box
     from rich.table import Table
@@ -285,7 +307,7 @@ def _table(*columns: str) -> "Table":
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in columns:
         # Ids and digests are for copying: they keep their line, everything else may fold.
-        table.add_column(name, overflow="fold", no_wrap=name in ("run", "lane", "verdict", "seed", "trained", "model"))
+        table.add_column(name, overflow="fold", no_wrap=name in _WHOLE)
     return table
 
 

@@ -81,6 +81,6 @@ def _find(home: Path, run: str) -> Lineage:
         if any(name.startswith(run) for name in (lineage.root_run, *strikes.runs_of(lineage.events())))
     }
     if len(found) != 1:
-        problem = "no lineage with a fault has such a run" if not found else "several lineages have such a run"
+        problem = "no faults are known of such a run" if not found else "several lineages have such a run"
         raise UsageError(problem, key="run", value=run, hint="interlock recovery lists them")
     return next(iter(found.values()))

@@ -1,8 +1,13 @@
 """Explain one key: its value, where that was set, what it means, and how each door spells an override of it."""
 
+import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import NoneType, UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic.fields import FieldInfo
 
 from interlock.config.compose import Composition, compose_lane
 from interlock.config.known_keys import field_at, nearest_key
@@ -32,34 +37,47 @@ class Explanation:
 
 
 def explain(workspace: Path, key: str, *, lane: str | None = None) -> Explanation:
-    """Explain a dotted key or a group. Raises ConfigError with the nearest key when there is none."""
+    """Explain a dotted key or a group, in `lane` or in the first lane of params.yaml that has it.
+
+    Raises ConfigError with the nearest key when there is none.
+    """
     params = read_params(workspace / "params.yaml")
-    lane = lane or params["lanes"][0]
-    composition = compose_lane(workspace / "conf", lane_overrides(params, lane))
+    lane, composition = _lane_with(workspace, key, lanes=[lane] if lane else params["lanes"], params=params)
     if key in composition.groups:
         return _group(composition, key, lane, several=len(params["lanes"]) > 1)
-    names = list(_keys(composition.values))
-    if key not in names:
-        fault = Fault(
-            key=key,
-            problem="there is no such key",
-            has_value=False,
-            nearest=nearest_key(key, [*names, *composition.groups]),
-            allowed=tuple(composition.groups),
-        )
-        raise ConfigError([fault], subject=f"lane {lane}", hint="interlock compose --print shows every key")
     model = experiment_model(find_lane(composition.values["lane"]["kind"]))
-    field = field_at(model, key.split("."), composition.values)
+    field, described = _fields(model, key, composition.values)
     value = lookup(composition.values, key)
     return Explanation(
         key=key,
         lane=lane,
         value=value,
         source=composition.source_of(key),
-        meaning=" ".join((field.description or "").split()) if field else "",
+        meaning=" ".join((described.description or "").split()) if described else "",
         type=_type_name(field.annotation) if field else type(value).__name__,
         doors=doors(key, spell(value), lane=lane, several=len(params["lanes"]) > 1),
     )
+
+
+def _lane_with(workspace: Path, key: str, *, lanes: list[str], params: Mapping[str, Any]) -> tuple[str, Composition]:
+    faults = []
+    for lane in lanes:
+        composition = compose_lane(workspace / "conf", lane_overrides(params, lane))
+        names = list(_keys(composition.values))
+        if key in composition.groups or key in names:
+            return lane, composition
+        nearest = nearest_key(key, [*names, *composition.groups])
+        faults.append(Fault(key=key, problem="there is no such key", has_value=False, nearest=nearest))
+    known = f"{'lanes' if len(lanes) > 1 else 'lane'} {', '.join(lanes)}"
+    hint = "interlock compose --print shows every key; --lane NAME asks about a lane outside params.yaml"
+    raise ConfigError(faults[:1], subject=known, hint=hint)
+
+
+def _fields(model: Any, key: str, values: Any) -> tuple[FieldInfo | None, FieldInfo | None]:
+    """The contract's field, and the one that describes it: an entry of a free mapping is described by the mapping's."""
+    parts = key.split(".")
+    field = field_at(model, parts, values)
+    return field, field or field_at(model, parts[:-1], values)
 
 
 def doors(key: str, text: str, *, lane: str, several: bool) -> dict[str, str]:
@@ -72,11 +90,19 @@ def doors(key: str, text: str, *, lane: str, several: bool) -> dict[str, str]:
     top, _, rest = place.partition(".")
     return {
         "params.yaml, then dvc repro": f"{top}: {_nested([rest] * bool(rest) + key.split('.'), text)}",
-        "one experiment": f"dvc exp run -S '++{place}.{key}={text}'",
-        "without DVC": f"interlock run lane={lane} {key}={text}",
-        "sweep": f"interlock run -m lane={lane} {key}={text},OTHER",
+        "one experiment": f"dvc exp run -S {_argument(f'++{place}.{key}={text}', always=True)}",
+        "without DVC": f"interlock run lane={lane} {_argument(f'{key}={text}')}",
+        "sweep": f"interlock run -m lane={lane} {_argument(f'{key}={text},OTHER')}",
         "experiment file": f"conf/experiment/NAME.yaml: {_nested(key.split('.'), text)}",
     }
+
+
+def _argument(text: str, *, always: bool = False) -> str:
+    """One word of a POSIX shell that reads as `text`; `always` quotes what needs no quotes."""
+    quoted = shlex.quote(text)
+    if quoted == text:
+        return f"'{text}'" if always else text
+    return f'"{text}"' if "'" in text and not set(text) & set('"$`!\\') else quoted
 
 
 def _nested(parts: list[str], text: str) -> str:
@@ -112,5 +138,14 @@ def _keys(values: Any, prefix: str = "") -> Any:
 
 
 def _type_name(annotation: Any) -> str:
+    """The type as Python writes it, without the limits that `Annotated` adds."""
+    if get_origin(annotation) is Annotated:
+        return _type_name(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        return " | ".join(_type_name(part) for part in get_args(annotation))
+    if get_origin(annotation) is dict:
+        return f"dict[{', '.join(_type_name(part) for part in get_args(annotation))}]"
+    if annotation is NoneType:
+        return "null"
     text = getattr(annotation, "__name__", None) if isinstance(annotation, type) else str(annotation)
-    return str(text).replace("typing.", "").replace("NoneType", "null")
+    return str(text).replace("typing.", "")

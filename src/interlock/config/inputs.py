@@ -26,6 +26,7 @@ from interlock.errors import ConfigError, Fault, InterlockError
 from interlock.lanes.spec import InputSpec, LaneSpec
 from interlock.provenance.canonical import canonical_json
 from interlock.provenance.workspace import interlock_home
+from interlock.registry.derive import refuse_unrecorded_verdict
 from interlock.registry.recorded import refuse_unrecorded
 from interlock.stages.inputs import read_source
 
@@ -129,6 +130,7 @@ def _pinned_run(run_id: str, pin: str, value: str, item: InputSpec, composition:
         raise refusal(key, problem, value, composition)
     try:
         refuse_unrecorded(home, [run_id])
+        refuse_unrecorded_verdict(home, run_id)
         source = read_source(home / "runs" / run_id)
     except InterlockError as error:
         problem = f"run {run_id} cannot be used: {error.message}; interlock verify {run_id} says what is wrong"

@@ -162,6 +162,17 @@ def _refuse_edited(home: Path, runs: Iterable[str]) -> None:
                     )
 
 
+def refuse_unrecorded_verdict(home: Path, run_id: str) -> None:
+    """Raise ProvenanceError where the newest archived judgement of a run is none that the event logs recorded."""
+    for folder in statements(home, run_id, JUDGEMENTS)[-1:]:
+        sha256 = sha256_file(folder / JUDGEMENT)
+        judged = (event for event, _ in read_events(home) if event.kind == "judged" and event.subject == run_id)
+        if sha256 not in {event.body["sha256"] for event in judged}:
+            problem = "no event records the newest judgement, so that nobody knows who made it"
+            hint = "interlock sync records it if it was interrupted; otherwise remove it"
+            raise ProvenanceError(problem, path=folder / JUDGEMENT, value=sha256, hint=hint)
+
+
 def _run_body(card: RunCard, card_sha256: str) -> dict[str, Any]:
     return {
         "lane": card.lane,

@@ -164,7 +164,7 @@ def _links(archived: Archived, state: _Home, *, follow: Follow | None) -> list[L
         *check_records(archived, records),
         *check_data(archived, records.get("prepare"), workspace),
         *check_lock(archived, workspace),
-        *check_inputs(archived, records, follow),
+        *check_inputs(archived, records, follow, logs=state.logs),
         *check_statements(archived, logs, "judgements"),
         *check_judgements(archived, records),
         *check_statements(archived, logs, "decisions"),

@@ -112,3 +112,12 @@ def test_a_wrong_filter_says_what_is_known(ask) -> None:
     answer = ask.get("/api/runs", params={"filter": "verdikt=pass"})
     assert answer.status_code == 422
     assert "verdict" in json.dumps(answer.json())
+
+
+@pytest.mark.parametrize(
+    ("query", "said"), [("stat=granted", "no such query parameter"), ("state=granted&state=denied", "stands twice")]
+)
+def test_a_mistyped_or_repeated_query_is_refused(ask, query: str, said: str) -> None:
+    answer = ask.get(f"/api/approvals?{query}")
+    assert answer.status_code == 422
+    assert said in answer.json()["detail"]

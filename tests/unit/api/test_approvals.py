@@ -1,5 +1,9 @@
 """Approvals over the API: people alone say yes, and only to what is there and needs it."""
 
+import shutil
+
+from toy_homes import toy_run
+
 from interlock.contracts.approval import Need
 from interlock.registry.approving import ask as ask_person
 
@@ -37,3 +41,18 @@ def test_a_request_is_answered_and_shown(ask, app) -> None:
     assert denied.json()["state"] == "denied"
     again = ask.post("/api/approvals/deny", json=GRANT, headers=PEOPLE)
     assert again.status_code == 409
+
+
+def test_other_bytes_than_those_that_were_looked_at_are_a_conflict(ask, app, tmp_path_factory) -> None:
+    made = tmp_path_factory.mktemp("made")
+    run = toy_run(made / "home", made / "work")
+    shutil.copytree(made / "home", app.state.home, dirs_exist_ok=True)
+    release = GRANT | {"subject": run, "purpose": "first_release", "digest": "00000000"}
+    answer = ask.post("/api/approvals/grant", json=release, headers=PEOPLE)
+    assert answer.status_code == 409
+    assert "another digest" in answer.json()["detail"]
+    (app.state.home / "runs" / run / "models" / "model.safetensors").write_bytes(b"other")
+    answer = ask.post("/api/approvals/grant", json=release | {"digest": ""}, headers=PEOPLE)
+    assert answer.status_code == 409
+    assert "does not verify" in answer.json()["detail"]
+    assert str(app.state.home) not in answer.text

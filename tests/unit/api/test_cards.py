@@ -46,3 +46,19 @@ def test_a_card_is_yaml_or_json(ask) -> None:
 
 def test_an_unknown_job_is_not_found(ask) -> None:
     assert ask.get("/api/jobs/jc-nothing").status_code == 404
+
+
+def test_where_the_configuration_is_kept_is_nobodys_business(ask, app) -> None:
+    answer = ask.post(SUBMIT, json=CARD | {"hyperparameters": {"trainer": "adapter"}})
+    assert answer.status_code == 422
+    assert "conf/lane/query_tower.yaml" in answer.text
+    assert str(app.state.settings.workspace) not in answer.text
+
+
+def test_the_id_of_another_card_is_refused_without_saying_where_it_is(ask, app, monkeypatch) -> None:
+    monkeypatch.setattr("interlock.runs.jobs.detached.start", lambda *_: None)
+    assert ask.post(SUBMIT, json=CARD | {"prerequisites": [{"Dir-Data": "nowhere/yet"}]}).status_code == 202
+    answer = ask.post(SUBMIT, json=CARD | {"task": "train something else"})
+    assert answer.status_code == 422
+    assert "belongs to another card" in answer.json()["detail"]
+    assert str(app.state.home) not in answer.text

@@ -24,6 +24,13 @@ def test_a_reservation_is_made_once(ask) -> None:
     assert len(ask.get("/api/resource-manager").json()["standing"]) == 1
 
 
+def test_the_word_bearer_is_read_in_any_case(ask, app) -> None:
+    given = {"Idempotency-Key": "one", "Authorization": "bearer agent-token-of-the-tests-1"}
+    first = ask.post(RESERVE, json=wanted(), headers=given)
+    again = ask.post(RESERVE, json=wanted(), headers={"Idempotency-Key": "one"})
+    assert first.json() == again.json(), "one caller, however it spells it"
+
+
 def test_a_key_belongs_to_one_request(ask) -> None:
     ask.post(RESERVE, json=wanted(), headers={"Idempotency-Key": "one"})
     other = ask.post(RESERVE, json=wanted(0.5), headers={"Idempotency-Key": "one"})

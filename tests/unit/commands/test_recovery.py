@@ -69,5 +69,5 @@ def test_one_lineage_by_any_of_its_runs(workspace, failed, capsys, run):
 
 
 def test_a_run_that_nothing_happened_to(workspace, failed):
-    with pytest.raises(UsageError, match="no lineage with a fault"):
+    with pytest.raises(UsageError, match="no faults are known of such a run"):
         recovery(workspace, "2", as_json=False)

@@ -1,5 +1,6 @@
 """Explain says what a key means and how each door spells an override; the spellings are run in tests/pipeline."""
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,32 @@ def test_an_unknown_key_names_the_nearest(workspace):
     with pytest.raises(ConfigError) as caught:
         explain(workspace, "lane.trainer.step")
     assert caught.value.faults[0].nearest == "lane.trainer.steps"
+
+
+def test_a_key_that_only_another_lane_of_params_yaml_has(workspace):
+    text = "experiment: default\nlanes: [toy, reranker]\noverrides: {}\nlane_overrides: {}\n"
+    (workspace / "params.yaml").write_text(text)
+    found = explain(workspace, "lane.inputs.first_stage")
+    assert (found.lane, found.value, found.type) == ("reranker", "lane:query_tower", "str")
+    assert found.meaning.startswith("Other lanes or runs that this one needs")
+    assert explain(workspace, "seed").lane == "toy"
+    with pytest.raises(ConfigError, match="lanes toy, reranker"):
+        explain(workspace, "lane.inputs.first_stag")
+    with pytest.raises(ConfigError, match="lane toy"):
+        explain(workspace, "lane.inputs.first_stage", lane="toy")
+
+
+def test_a_type_is_named_without_the_limits_of_its_parts(workspace):
+    assert explain(workspace, "lane.inputs").type == "dict[str, str]"
+    assert explain(workspace, "control.quotas.cpu").type == "float | null"
+
+
+@pytest.mark.parametrize("text", ["{a: 1,b: null}", "'lane:x'", "'a$b`c'", '"x y"', "'it\\'s'", "[1,2]"])
+def test_doors_reach_the_program_as_one_word_of_the_shell(text):
+    spelled = doors("lane.key", text, lane="toy", several=False)
+    assert shlex.split(spelled["one experiment"])[-1] == f"++overrides.lane.key={text}"
+    assert shlex.split(spelled["without DVC"])[2:] == ["lane=toy", f"lane.key={text}"]
+    assert shlex.split(spelled["sweep"])[-1] == f"lane.key={text},OTHER"
 
 
 def test_doors_are_spelled_for_pasting():

@@ -1,6 +1,7 @@
 """What a lane is made from is checked and pinned while composing; a wrong input is refused by its name."""
 
 import json
+import shutil
 
 import pytest
 from hypothesis import given
@@ -58,6 +59,15 @@ class TestRefused:
         found = pair.faults(override)
         assert list(found) == [key]
         assert found[key].startswith(problem)
+
+    def test_a_judgement_that_no_event_records(self, archive, pair):
+        shutil.copytree(archive.home, pair.home)
+        run_id = archive.run_id("toy")
+        assert pair.faults(f"{BASE}=run:{run_id}") == {}
+        (judgement,) = (pair.home / "runs" / run_id / "judgements").glob("*/judgement.json")
+        judgement.chmod(0o644)
+        judgement.write_text(judgement.read_text() + "\n")
+        assert "no event records the newest judgement" in pair.faults(f"{BASE}=run:{run_id}")[BASE]
 
     def test_inputs_of_a_lane_that_takes_none(self, pair):
         found = pair.faults("lane.inputs.base=lane:follower", lane="toy")
@@ -158,9 +168,9 @@ class TestPinned:
 
         composed = []
         monkeypatch.setattr(inputs, "compose_lane", lambda *asked: composed.append(asked) or inputs_compose(*asked))
-        jobs = compose_jobs(pair.path / "conf", [["lane=follower", f"seed={seed}"] for seed in range(5)])
+        jobs = compose_jobs(pair.path / "conf", [["lane=follower", f"seed={seed}"] for seed in range(3)])
         assert len(composed) == 1
-        assert [job.experiment.seed for job in jobs] == list(range(5))
+        assert [job.experiment.seed for job in jobs] == list(range(3))
         assert {needed.lane for job in jobs for needed in job.needs} == {"toy"}
 
 

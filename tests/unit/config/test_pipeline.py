@@ -17,21 +17,37 @@ ROOT = Path(__file__).resolve().parents[3]
 
 @pytest.fixture
 def workspace(tmp_path):
-    return copied(tmp_path)
+    """This checkout's code and configuration."""
+    for name in ("src", "pipelines", "conf", "requirements.lock"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    return tmp_path
 
 
-def copied(folder):
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory):
+    """The same with files of its own; who edits one puts it back."""
+    folder = tmp_path_factory.mktemp("copy")
     for name in ("src/interlock", "pipelines", "conf"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "requirements.lock", folder)
     return folder
 
 
-def rendered(workspace, overrides="{}", lanes="[query_tower]"):
+def composed(workspace, overrides="{}", lanes="[query_tower]"):
     (workspace / "params.yaml").write_text(
         f"experiment: default\nlanes: {lanes}\noverrides: {overrides}\nlane_overrides: {{}}\n"
     )
-    return yaml.safe_load(render(workspace, compose_workspace(workspace)))
+    return compose_workspace(workspace)
+
+
+def rendered(workspace, overrides="{}", lanes="[query_tower]"):
+    return yaml.safe_load(render(workspace, composed(workspace, overrides, lanes)))
+
+
+@pytest.fixture(scope="module")
+def plain(copy):
+    """The default experiment."""
+    return composed(copy)
 
 
 def test_stages_in_order_with_their_inputs(workspace):
@@ -44,8 +60,8 @@ def test_stages_in_order_with_their_inputs(workspace):
     assert stages["compose"]["outs"] == [{name: {"persist": True}} for name in outs]
 
 
-def test_dvc_watches_the_digest_of_each_stage_and_the_keys_that_are_tuned(workspace):
-    stages = rendered(workspace)["stages"]
+def test_dvc_watches_the_digest_of_each_stage_and_the_keys_that_are_tuned(copy):
+    stages = rendered(copy)["stages"]
     assert stages["compose"]["deps"] == ["conf", "pipelines", "src/interlock"]
     keys, code = stages["query_tower-prepare"]["params"]
     assert keys == {"params/query_tower.yaml": ["lane.kind", "lane.data", "lane.inputs", "lane.allow_unpassed"]}
@@ -73,17 +89,16 @@ def test_a_lane_depends_on_those_that_it_is_made_from(workspace):
     }
 
 
-def declared(workspace, *overrides):
+def declared(workspace, experiments):
     """What the compose stage would write for one lane."""
-    rendered(workspace, f"{{{', '.join(overrides)}}}")
-    write_declared(workspace, compose_workspace(workspace))
+    write_declared(workspace, experiments)
     return json.loads((workspace / "params/stages.json").read_text())["query_tower"]
 
 
 @pytest.fixture(scope="module")
-def unedited(tmp_path_factory):
+def unedited(copy, plain):
     """What the compose stage writes for this checkout as it stands."""
-    return declared(copied(tmp_path_factory.mktemp("unedited")))
+    return declared(copy, plain)
 
 
 def changed(before, after, what):
@@ -100,20 +115,24 @@ def changed(before, after, what):
         ("commands/status.py", []),
     ],
 )
-def test_edited_code_changes_the_stages_that_can_run_it(workspace, unedited, file, stages):
-    with (workspace / "src/interlock" / file).open("a") as code:
-        code.write("# another comment\n")
-    after = declared(workspace)
+def test_edited_code_changes_the_stages_that_can_run_it(copy, plain, unedited, file, stages):
+    path = copy / "src/interlock" / file
+    text = path.read_text()
+    try:
+        path.write_text(text + "# another comment\n")
+        after = declared(copy, plain)
+    finally:
+        path.write_text(text)
     assert changed(unedited, after, "code") == stages
     assert changed(unedited, after, "config") == []
 
 
-def test_an_override_changes_the_stages_that_read_its_key(workspace, unedited):
-    gates = declared(workspace, "lane: {gates: {r_at_5: {target: 0.6}}}")
+def test_an_override_changes_the_stages_that_read_its_key(copy, unedited):
+    gates = declared(copy, composed(copy, "{lane: {gates: {r_at_5: {target: 0.6}}}}"))
     assert changed(unedited, gates, "config") == ["export", "judge"]
-    seed = declared(workspace, "seed: 7")
+    seed = declared(copy, composed(copy, "{seed: 7}"))
     assert changed(unedited, seed, "config") == ["train", "evaluate", "export", "decide"]
-    assert declared(workspace, "tracking: jsonl") == unedited
+    assert declared(copy, composed(copy, "{tracking: jsonl}")) == unedited
 
 
 def test_outside_data_is_watched(workspace, tmp_path):
@@ -127,8 +146,7 @@ def test_outside_data_is_watched(workspace, tmp_path):
 
 
 def test_a_stale_file_is_refused_and_named(workspace):
-    rendered(workspace)
-    experiments = compose_workspace(workspace)
+    experiments = composed(workspace)
     with pytest.raises(ConfigError, match="compose, query_tower-prepare"):
         require_rendered(workspace, experiments)
     assert write_rendered(workspace, experiments)

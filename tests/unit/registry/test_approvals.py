@@ -369,3 +369,10 @@ def test_words_survive_a_new_index(asked):
     index.refold(asked)
     assert approvals(asked, now=NOW) == before
     assert len(read_cases(asked)) == 1
+
+
+@pytest.mark.parametrize("name", ["\u200b", "\x07", "a\u200bgent", "mgr_\x1bmodels_01"])
+def test_what_cannot_be_seen_names_nobody_and_hides_no_agent(name):
+    with pytest.raises(UsageError):
+        person("--by", name, ("mgr_models_01",))
+    assert person("--by", "Ada\x1b]0;x\x07 \u200bB.", ()) == "Ada]0;x B."

@@ -101,17 +101,17 @@ def _write_many(home, worker, count):
         append_new(home, [archived("shared", number=number), archived(f"{worker}-{number}")])
 
 
-def test_eight_processes_lose_and_double_nothing(tmp_path):
+def test_processes_lose_and_double_nothing(tmp_path):
     context = multiprocessing.get_context("spawn")
-    workers = [context.Process(target=_write_many, args=(tmp_path, worker, 10)) for worker in range(8)]
+    workers = [context.Process(target=_write_many, args=(tmp_path, worker, 10)) for worker in range(4)]
     for worker in workers:
         worker.start()
     for worker in workers:
         worker.join()
-    assert [worker.exitcode for worker in workers] == [0] * 8
+    assert [worker.exitcode for worker in workers] == [0] * 4
     found = [event.subject for event, _ in read_events(tmp_path)]
     assert found.count("shared") == 10
-    assert len(found) == len({event.key for event, _ in read_events(tmp_path)}) == 90
+    assert len(found) == len({event.key for event, _ in read_events(tmp_path)}) == 50
 
 
 def test_threads_lose_and_double_nothing(tmp_path):

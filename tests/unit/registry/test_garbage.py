@@ -238,7 +238,7 @@ def test_a_removal_that_fails_half_way_is_finished_by_the_next(home, monkeypatch
     assert not (home / "trash").exists()
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(
     st.sets(st.sampled_from(["toy-1", "toy-2", "toy-3"])),
     st.booleans(),

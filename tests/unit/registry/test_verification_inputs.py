@@ -8,12 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from toy_pair import STRICT, ToyPair
 
-from interlock.contracts.input import InputUse
+from interlock.contracts.input import InputUse, pinned
 from interlock.registry.archive import read_card
 from interlock.registry.garbage import Wanted, collect, find_garbage
 from interlock.registry.verification.archived import read_archived
 from interlock.registry.verification.findings import Findings
 from interlock.registry.verification.inputs import check_inputs
+from interlock.registry.verification.logs import read_logs
 from interlock.registry.verification.model import read_records
 from interlock.registry.verify import verify_home, verify_run
 
@@ -68,6 +69,28 @@ def test_a_verdict_that_nobody_allowed(records):
     use = prepare.lane_inputs["base"].model_copy(update={"verdict": "fail"})
     changed = {**known, "prepare": prepare.model_copy(update={"lane_inputs": {"base": use}})}
     assert broken(archived, changed) == [("prepare -> input base", "its verdict was fail, and nobody allowed that")]
+
+
+def test_a_pass_that_no_log_knows(made, records):
+    """A judgement that was laid into the archive, used, and taken away again."""
+    archived, known = records
+    prepare = known["prepare"]
+    use = prepare.lane_inputs["base"]
+    pin = use.model_copy(update={"reference": pinned(use.run_id, use.sha256)})
+    changed = {"train": known["train"], "prepare": prepare.model_copy(update={"lane_inputs": {"base": pin}})}
+    logs = read_logs(made.home)
+    assert "prepare -> verdict of input base" not in names(archived, changed, logs)
+    failed = [replace_verdict(line, "fail") for line in logs.lines]
+    assert "prepare -> verdict of input base" in names(archived, changed, replace(logs, lines=tuple(failed)))
+
+
+def names(archived, records, logs):
+    return [link.name for link in check_inputs(archived, records, None, logs=logs) if link.state == "broken"]
+
+
+def replace_verdict(line, verdict):
+    body = {**line.event.body, **({"verdict": verdict} if line.event.kind == "judged" else {})}
+    return line._replace(event=line.event.model_copy(update={"body": body}))
 
 
 def test_a_pinned_input_that_is_another_run(records):

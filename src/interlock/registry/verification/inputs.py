@@ -10,6 +10,7 @@ from interlock.provenance.identity import input_sha256
 from interlock.registry.layout import CARD, RECORDS, run_folder
 from interlock.registry.verification.archived import Archived, read_contract
 from interlock.registry.verification.findings import Findings, shown
+from interlock.registry.verification.logs import Logs
 
 Follow = Callable[[str], Link | None]
 """Gives the first broken link of another archived run; None when its chain holds."""
@@ -17,8 +18,10 @@ Follow = Callable[[str], Link | None]
 _READING: tuple[StageName, ...] = ("prepare", "train", "evaluate")
 
 
-def check_inputs(archived: Archived, records: Mapping[StageName, StageRecord], follow: Follow | None) -> list[Link]:
-    """The inputs of a run; with `follow` also the whole chain of each of them."""
+def check_inputs(
+    archived: Archived, records: Mapping[StageName, StageRecord], follow: Follow | None, *, logs: Logs | None = None
+) -> list[Link]:
+    """The inputs of a run; with `follow` also the whole chain of each of them, with `logs` that a pass was one."""
     findings = Findings(section="inputs", home=archived.home)
     train = records.get("train")
     if train is None:
@@ -28,7 +31,22 @@ def check_inputs(archived: Archived, records: Mapping[StageName, StageRecord], f
             _check_stage(archived, records[stage], train, findings)
     for name, use in train.lane_inputs.items():
         _check_run(archived, name, use, findings, follow)
+    if logs is not None and "prepare" in records:
+        _check_passes(archived, records["prepare"], logs, findings)
     return findings.links
+
+
+def _check_passes(archived: Archived, prepare: StageRecord, logs: Logs, findings: Findings) -> None:
+    """Of an archived run the logs know every judgement; a pass that none of them knows was laid there to be used."""
+    for name, use in prepare.lane_inputs.items():
+        lines = [line for line in logs.of_run(use.run_id) if line.event.kind == "judged"]
+        known = {line.event.body["verdict"] for line in lines}
+        if use.reference.startswith("run:") and use.verdict == PASSED and known and PASSED not in known:
+            path = archived.folder / "models" / RECORDS / "prepare.json"
+            detail = (
+                f"it read a pass, and run {use.run_id} was only ever judged {' and '.join(sorted(map(str, known)))}"
+            )
+            findings.broken(f"prepare -> verdict of input {name}", detail, path=path)
 
 
 def _check_stage(archived: Archived, record: StageRecord, train: StageRecord, findings: Findings) -> None:

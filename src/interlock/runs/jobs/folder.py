@@ -22,6 +22,7 @@ from interlock.contracts.job import ManagerCard
 from interlock.contracts.measurement import Sha256
 from interlock.errors import ProvenanceError, UsageError
 from interlock.provenance.attempts import run_lock
+from interlock.provenance.canonical import sha256_json
 from interlock.provenance.chain import append, read_chain
 from interlock.provenance.files import write_atomic, write_json
 from interlock.provenance.locks import is_locked
@@ -115,15 +116,17 @@ class JobFolder:
             for card in plan.managers:
                 write_atomic(self.path / "managers" / f"{card.id}.yaml", card_yaml(card))
             (self.path / JOURNAL).unlink(missing_ok=True)  # of an attempt to create it that was cut short
-            append(self.path / JOURNAL, _payload(JobEvent.SUBMITTED, at, {"card_sha256": plan.card_sha256}))
-            write_json(self.path / JOB, _record(plan, self.home))  # last: its presence means that all is there
+            record = _record(plan, self.home)
+            told = {"card_sha256": plan.card_sha256, "record_sha256": sha256_json(record)}
+            append(self.path / JOURNAL, _payload(JobEvent.SUBMITTED, at, told))
+            write_json(self.path / JOB, record)  # last: its presence means that all is there
             return True
 
     def record(self) -> JobRecord:
         """What the job is. Raises UsageError for an unknown id, ProvenanceError for a damaged record."""
         path = self.path / JOB
         try:
-            return JobRecord.model_validate_json(path.read_bytes())
+            found = JobRecord.model_validate_json(path.read_bytes())
         except FileNotFoundError as error:
             known = job_ids(self.home)
             near = nearest(self.id, known)
@@ -132,6 +135,10 @@ class JobFolder:
         except ValidationError as error:
             problem = f"the job's record is not valid: {error.errors()[0]['msg']}"
             raise ProvenanceError(problem, path=path, hint="restore the folder from a backup") from error
+        if self.journal()[0].details.get("record_sha256") not in (None, sha256_json(found)):
+            problem = "the job's record is not the one that it was submitted with"
+            raise ProvenanceError(problem, path=path, hint="restore the file, or submit the card under a new id")
+        return found
 
     def place(self, workspace: Path) -> Place:
         """Where its stages run; brings back configurations that were cleaned away."""

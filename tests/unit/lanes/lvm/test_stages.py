@@ -19,6 +19,9 @@ from interlock.provenance.chain import read_chain
 from interlock.provenance.digest import files_under, sha256_file
 
 LOG = "train_log.jsonl"
+MOSTLY_ONE_KIND = pytest.mark.parametrize(
+    "kind", ["recurrent", pytest.param("causal_transformer", marks=pytest.mark.slow)], indirect=True, scope="session"
+)
 
 
 def digests(folder):
@@ -60,6 +63,7 @@ def test_checks_hold_and_the_shipped_file_equals_torch(finished):
     assert found["latency_p95"].n == 1000
 
 
+@MOSTLY_ONE_KIND
 def test_a_ring_of_topics_is_learned(tiny, kind, tmp_path):
     """What comes next follows from what came last, and no baseline can know it."""
     tiny.write_stories(tmp_path / "stories")
@@ -79,6 +83,7 @@ def test_the_same_run_elsewhere_gives_the_same_bytes(finished, tiny, kind, tmp_p
         assert digests(root / stage) == digests(finished / stage)
 
 
+@MOSTLY_ONE_KIND
 def test_training_never_sees_the_test_stories(finished, tiny, kind, tmp_path):
     tiny.write_stories(tmp_path / "stories")
     tiny.write_stories(tmp_path / "others", seed=9)
@@ -88,6 +93,7 @@ def test_training_never_sees_the_test_stories(finished, tiny, kind, tmp_path):
     assert digests(tmp_path / "train") == digests(finished / "train")
 
 
+@MOSTLY_ONE_KIND
 def test_micro_batches_give_the_same_model_but_for_rounding(finished, tiny, kind, tmp_path):
     tiny.write_stories(tmp_path / "stories")
     tiny.run("prepare", tmp_path, tiny.body(kind))

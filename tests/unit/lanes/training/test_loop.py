@@ -198,6 +198,7 @@ def kill_test(tmp_path, kills, seed):
     assert steps == sorted(set(steps)) == logged_steps(tmp_path / "whole" / "out")
 
 
+@pytest.mark.slow  # tests/pipeline/test_exact_resume.py kills a real lane in the fast set
 def test_three_kills(tmp_path):
     kill_test(tmp_path, 3, seed=1)
 

@@ -105,3 +105,11 @@ def test_a_process_id_that_was_given_anew_is_nobodys_worker():
         assert found_again(process.pid, started_s - 60) is None
         assert found_again(os.getpid(), started_s + 3600) is None
     assert found_again(process.pid, started_s) is None
+
+
+def test_a_record_that_was_changed_after_it_was_submitted_is_refused(accept):
+    """As the work's folder follows from the configuration, this is also what keeps that from being exchanged."""
+    path = accept().job.path / "job.json"
+    path.write_text(path.read_text().replace('"lane": "toy"', '"lane": "toy2"'))
+    with pytest.raises(ProvenanceError, match="not the one that it was submitted with"):
+        JobFolder(path.parents[2], "jc-1").record()

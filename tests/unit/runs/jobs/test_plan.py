@@ -1,11 +1,14 @@
 """A card against a real configuration: every fault at once, and what a card that is in order changes."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from interlock.errors import ConfigError
 from interlock.runs.jobs.plan import plan_job
 
+ROOT = Path(__file__).resolve().parents[4]
 TOY = """\
 id: jc-1
 role: director
@@ -267,6 +270,44 @@ prerequisites:
     assert set(faults(card.replace('artifacts/datasets/wikipedia_10k.npz"\nexp', '/x.npz"\nexp'))) == {
         "inputs.1.dataset"
     }
+
+
+RERANKER = """\
+id: jc-3
+role: director
+lane: Models
+model_type: reranker
+task: rerank
+inputs:
+  - first_stage: {first_stage}
+"""
+
+
+def test_the_first_stage_may_be_the_work_of_another_card(plan):
+    """Planned from its own card, so that it is the same work as when that card is submitted."""
+    tower = "examples/cards/query_tower.yaml"
+    found = plan(RERANKER.format(first_stage=tower))
+    need = found.composed.needs["first_stage"]
+    assert settings(found)["lane.inputs.first_stage"] == "lane:query_tower"
+    assert need.composed.text == plan((ROOT / tower).read_text()).composed.text
+    assert found.work != plan(RERANKER.format(first_stage="lane:query_tower")).work
+
+
+def test_a_first_stage_that_cannot_be_used_is_told_where_it_is_named(plan, faults, tmp_path):
+    def problem(first_stage):
+        return faults(RERANKER.format(first_stage=first_stage))["inputs.1.first_stage"].problem
+
+    assert "cannot be read: No such file" in problem("examples/nothing.yaml")
+    assert "no archived model" in problem("models/tower.safetensors")
+    found = faults(TOWER + "inputs: [{first_stage: lane:query_tower}]\n")["inputs.1.first_stage"]
+    assert "orders no candidates of another model" in found.problem
+    (tmp_path / "bad.yaml").write_text(TOWER + "hyperparameters: {epchs: 3}\n")
+    (tmp_path / "round.yaml").write_text(RERANKER.format(first_stage="round.yaml"))
+    for name, said in (("bad.yaml", "hyperparameters.epchs"), ("round.yaml", "in a circle")):
+        with pytest.raises(ConfigError) as caught:
+            plan(RERANKER.format(first_stage=name), workspace=tmp_path)
+        (fault,) = caught.value.faults
+        assert said in fault.problem
 
 
 def test_every_example_card_is_in_order(plan, root):
