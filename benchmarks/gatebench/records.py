@@ -11,7 +11,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from gatebench.cases import FAIL, Case, Expected, blocked
+from gatebench.cases import FAIL, INCONCLUSIVE, Case, Expected, blocked
 from gatebench.toy_runs import ToyRun, ToyRuns, edit_json
 from interlock.contracts.verdict import Verdict
 
@@ -145,7 +145,7 @@ STATUS: dict[str, tuple[str, Spoil, Expected, str]] = {
     "test_set_swapped_afterwards": (
         "good", _edit("prepare", "numbers.json", lambda found: found.reverse(), "prepare"), BLOCKED, "",
     ),
-    "export_skipped": ("unsure", _nothing, BLOCKED, ""),
+    "export_skipped": ("unsure", _nothing, INCONCLUSIVE, ""),
     "loss_still_falls": ("unconverged", _nothing, FAIL, "Argo Rollouts: ended early is always successful"),
     "worse_than_the_gate": ("bad", _nothing, FAIL, ""),
 }  # fmt: skip

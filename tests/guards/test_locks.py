@@ -81,7 +81,8 @@ def test_imports_of_src_are_declared_and_declarations_are_used(
         if name in provided and name not in sys.stdlib_module_names
     } - {"interlock"}
     declared = {canonicalize_name(requirement.name) for requirement in project["runtime"]}
-    extras = {canonicalize_name(requirement.name) for extra in ("api", "hf", "optuna") for requirement in project[extra]}
-    optional = extras | {"starlette", "tokenizers", "transformers", "sqlalchemy"}  # which those extras are built upon
+    extras = ("api", "hf", "optuna")
+    named = {canonicalize_name(requirement.name) for extra in extras for requirement in project[extra]}
+    optional = named | {"starlette", "tokenizers", "transformers", "sqlalchemy"}  # which those extras are built upon
     assert third_party - declared - optional == set()
     assert declared - third_party - FIXED - LOADED_BY_OTHERS == set()

@@ -14,8 +14,8 @@ def models(workspace):
     return json.loads(workspace.interlock("registry", "list", "--json"))
 
 
-def test_sync_twice_changes_nothing(workspace):
-    workspace.repro()
+def test_sync_twice_changes_nothing(ran_workspace):
+    workspace = ran_workspace
     workspace.interlock("sync")
     before = {path: path.read_bytes() for path in (workspace.path / "artifacts").rglob("*.json*")}
     assert "unchanged" in workspace.interlock("sync")
@@ -24,16 +24,16 @@ def test_sync_twice_changes_nothing(workspace):
     assert list(runs(workspace).values()) == ["pass"]
 
 
-def test_a_cache_hit_is_archived_like_a_run(workspace):
-    workspace.repro()
+def test_a_cache_hit_is_archived_like_a_run(ran_workspace):
+    workspace = ran_workspace
     shutil.rmtree(workspace.path / "artifacts")
     assert workspace.repro() == []
     workspace.interlock("sync")
     assert list(runs(workspace).values()) == ["pass"]
 
 
-def test_a_temporary_experiment_is_archived_in_the_main_checkout(workspace):
-    workspace.repro()
+def test_a_temporary_experiment_is_archived_in_the_main_checkout(ran_workspace):
+    workspace = ran_workspace
     workspace.interlock("sync")
     workspace.run("git", "add", "--all")
     workspace.run("git", "commit", "--quiet", "--message", "lock")
@@ -44,9 +44,11 @@ def test_a_temporary_experiment_is_archived_in_the_main_checkout(workspace):
     assert sorted(map(str, runs(workspace).values())) == ["pass", "pass"]
 
 
-@pytest.mark.parametrize("gone", ["registry/models.db", "registry/events.jsonl", "registry"])
-def test_a_deleted_registry_comes_back(workspace, gone):
-    workspace.repro()
+@pytest.mark.parametrize(
+    "gone", [pytest.param("registry/models.db", marks=pytest.mark.slow), "registry/events.jsonl", "registry"]
+)
+def test_a_deleted_registry_comes_back(ran_workspace, gone):
+    workspace = ran_workspace
     workspace.interlock("sync")
     before = models(workspace)
     path = workspace.path / "artifacts" / gone
@@ -76,8 +78,8 @@ def test_another_machine_pulls_and_syncs(make_workspace, tmp_path):
     assert [model["sha256"] for model in models(second)] == [model["sha256"] for model in models(first)]
 
 
-def test_judging_an_archived_run_again_never_trains(workspace):
-    workspace.repro()
+def test_judging_an_archived_run_again_never_trains(ran_workspace):
+    workspace = ran_workspace
     workspace.interlock("sync")
     (run_id,) = runs(workspace)
     shutil.rmtree(workspace.path / "artifacts" / "lanes")

@@ -38,6 +38,7 @@ def reproducible(workspace):
     return {stage: (lane / stage / "outputs.json").read_text() for stage in ("prepare", "train", "evaluate")}
 
 
+@pytest.mark.slow  # test_exact_resume.py kills this lane, test_bring_your_own.py registers it, in the fast set
 def test_kills_change_nothing_and_the_model_is_registered(tower):
     plain = tower("plain")
     plain.repro()

@@ -141,7 +141,7 @@ def list_runs(
 
 
 def show_run(workspace: Path, run: str, *, as_json: bool) -> None:
-    """Everything about one run."""
+    """Everything about one run, with the reason for every gate."""
     home = interlock_home(workspace)
     view = queries.show_run(home, run)
     if as_json:
@@ -165,16 +165,26 @@ def show_run(workspace: Path, run: str, *, as_json: bool) -> None:
         facts.add_row(f"{stage} attempt", f"{attempt}: {ended}")
     _print(facts)
     if view.judgements:
-        judgements = _table("verdict", "judged", "by", "judgement")
-        for row in view.judgements:
-            by = "interlock judge" if row.source == BY_HAND else "the pipeline"
-            judgements.add_row(_styled(Verdict(row.verdict)), _minute(row.at) or "-", by, row.id)
-        _print(judgements)
+        _print_judgements(home, view)
     if view.card:
         results = _table("metric", "value")
         for metric, result in sorted(view.card.results.items()):
             results.add_row(metric, figure(result) if isinstance(result, float) else str(result))
         _print(results)
+
+
+def _print_judgements(home: Path, view: queries.RunView) -> None:
+    """Every judgement, oldest first, and the gates of the one that stands."""
+    from interlock.runs.review.facts import judged
+
+    judgements = _table("verdict", "judged", "by", "judgement")
+    for row in view.judgements:
+        by = "interlock judge" if row.source == BY_HAND else "the pipeline"
+        judgements.add_row(_styled(Verdict(row.verdict)), _minute(row.at) or "-", by, row.id)
+    _print(judgements)
+    standing, _, _ = judged(home, view)
+    if standing:
+        _print(verdict_table(standing, width=_console().width))
 
 
 def _print_head(run: queries.RunRow) -> None:

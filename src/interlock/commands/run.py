@@ -18,7 +18,7 @@ from interlock.config.hydra_main import is_multirun, only_prints, overrides_of, 
 from interlock.config.inputs import as_planned, lanes_needed
 from interlock.config.params import composed_text
 from interlock.config.validate import validate
-from interlock.contracts.verdict import EXIT_CODES, Judgement
+from interlock.contracts.verdict import EXIT_CODES, Judgement, Verdict
 from interlock.errors import ExitCode, InterlockError, StageError, UsageError
 from interlock.lanes.spec import Progress
 from interlock.provenance.workspace import interlock_home
@@ -79,6 +79,8 @@ class SingleJob:
             self.codes.append(shown(error))
             return
         say(f"run {judgement.run_id}: {judgement.verdict}  {' '.join(composition.overrides)}".rstrip())
+        if judgement.verdict is not Verdict.PASS:
+            say(f"every gate with its reason: interlock runs show {judgement.run_id}")
         self.codes.append(EXIT_CODES[judgement.verdict])
 
     def answer(self, *, may_be_empty: bool) -> ExitCode:

@@ -68,9 +68,9 @@ def _lane_with(workspace: Path, key: str, *, lanes: list[str], params: Mapping[s
             return lane, composition
         nearest = nearest_key(key, [*names, *composition.groups])
         faults.append(Fault(key=key, problem="there is no such key", has_value=False, nearest=nearest))
-    known = f"{'lanes' if len(lanes) > 1 else 'lane'} {', '.join(lanes)}"
+    near = next((fault for fault in faults if fault.nearest), faults[0])
     hint = "interlock compose --print shows every key; --lane NAME asks about a lane outside params.yaml"
-    raise ConfigError(faults[:1], subject=known, hint=hint)
+    raise ConfigError([near], subject=f"the configuration of {', '.join(lanes)}", hint=hint)
 
 
 def _fields(model: Any, key: str, values: Any) -> tuple[FieldInfo | None, FieldInfo | None]:

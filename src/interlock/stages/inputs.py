@@ -24,7 +24,7 @@ from interlock.contracts.stage import StageName, StageRecord
 from interlock.contracts.verdict import Judgement, Verdict
 from interlock.errors import ProvenanceError, StageError, UnpassedInputError
 from interlock.lanes.catalog import find_lane
-from interlock.lanes.spec import LaneInput
+from interlock.lanes.spec import LaneInput, load_object
 from interlock.provenance.canonical import pretty_json, sha256_json
 from interlock.provenance.digest import verify_files
 from interlock.provenance.identity import input_sha256
@@ -34,6 +34,7 @@ from interlock.stages.place import JUDGEMENT, VERDICT, Place, load_record
 
 TAKING: tuple[StageName, ...] = ("prepare", "train", "evaluate")
 """Stages that are handed the lane's inputs."""
+_RECORDED = "interlock.registry.derive:refuse_unrecorded_verdict"  # by name: the registry is in no run id
 GIVEN = "inputs"
 """Folder beside the stages where a caller says which run each input is."""
 
@@ -99,14 +100,19 @@ def open_inputs(
 
 
 def source_of(place: Place, name: str, reference: str) -> Source:
-    """The run that a composed `lane.inputs.<name>` names, read where it stands."""
+    """The run that a composed `lane.inputs.<name>` names, read where it stands.
+
+    The verdict of an archived one must be one that the registry's events record; a copy that was given is not asked.
+    """
     given = place.folder / GIVEN / name
     if given.exists():
         return read_source(given, given=True)
     asked = taken_apart(reference)
     if asked.lane is not None:
         return read_source(Place.of_workspace(place.workspace, asked.lane).folder)
-    return read_source(interlock_home(place.workspace) / "runs" / asked.run_id)
+    home = interlock_home(place.workspace)
+    load_object(_RECORDED)(home, asked.run_id)
+    return read_source(home / "runs" / asked.run_id)
 
 
 def read_source(folder: Path, *, given: bool = False) -> Source:

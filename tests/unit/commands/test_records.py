@@ -53,6 +53,14 @@ def test_the_id_of_a_model_and_its_stage_are_whole_in_every_width(home, printed,
     assert ("sha256" in out) == (columns == 150)
 
 
+def test_a_run_is_shown_with_the_reason_for_every_gate(home, printed):
+    run = list_models(home)[0].run_id
+    out = printed("runs", "show", run, columns=150)
+    assert "accuracy" in out
+    assert "reason" in out
+    assert "95 % bound" in out
+
+
 def test_a_narrow_history_does_without_the_machine(home, printed):
     model = list_models(home)[0].id
     assert " on " in printed("registry", "history", model, columns=150)

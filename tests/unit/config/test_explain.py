@@ -53,9 +53,10 @@ def test_a_key_that_only_another_lane_of_params_yaml_has(workspace):
     assert (found.lane, found.value, found.type) == ("reranker", "lane:query_tower", "str")
     assert found.meaning.startswith("Other lanes or runs that this one needs")
     assert explain(workspace, "seed").lane == "toy"
-    with pytest.raises(ConfigError, match="lanes toy, reranker"):
+    with pytest.raises(ConfigError, match="of toy, reranker is refused") as caught:
         explain(workspace, "lane.inputs.first_stag")
-    with pytest.raises(ConfigError, match="lane toy"):
+    assert caught.value.faults[0].nearest == "lane.inputs.first_stage"
+    with pytest.raises(ConfigError, match="of toy is refused"):
         explain(workspace, "lane.inputs.first_stage", lane="toy")
 
 

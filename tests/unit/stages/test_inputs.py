@@ -223,6 +223,18 @@ class TestArchived:
         with pytest.raises(UnpassedInputError, match="has the verdict fail"):
             open_inputs(self.use(place), place, allowed={})
 
+    def test_a_judgement_that_no_event_records_is_refused(self, pinned):
+        """Laid beside the others after composing: it says pass, and nobody knows who made it."""
+        _, place, folder = pinned
+        (real,) = folder.glob("judgements/*")
+        forged = real.with_name("f" * 64)
+        shutil.copytree(real, forged)
+        told = json.loads((forged / "judgement.json").read_text()) | {"judgement_id": "f" * 64}
+        (forged / "judgement.json").write_text(json.dumps(told))
+        (forged / "when.json").write_text(json.dumps({"at": "2999-01-01T00:00:00+00:00", "source": "command"}))
+        with pytest.raises(ProvenanceError, match="no event records the newest judgement"):
+            self.use(place)
+
     def test_a_run_that_nobody_judged_is_refused(self, pinned):
         _, place, folder = pinned
         shutil.rmtree(folder / "judgements")

@@ -17,7 +17,7 @@ from interlock.contracts.job import RUN_ID
 from interlock.contracts.lane_report import LaneReport
 from interlock.contracts.spelling import spelled
 from interlock.contracts.stage import StageName, StageRecord
-from interlock.contracts.verdict import GateResult, Judgement, Verdict
+from interlock.contracts.verdict import Cause, GateResult, Judgement, Verdict
 from interlock.errors import ProvenanceError, StageError
 from interlock.provenance.canonical import plain
 from interlock.reports.lane_report import Observed, actuals, artifact_list, observed, work_of
@@ -122,8 +122,10 @@ def _managers(config: Mapping[str, Any], records: Mapping[StageName, StageRecord
 
 def _remarks(job: JobFolder, judgement: Judgement, folder: Path) -> Iterator[str]:
     for row in judgement.rows:
-        if row.verdict is not Verdict.PASS:
+        if row.verdict is not Verdict.PASS and row.cause is not Cause.NOT_EXPORTED:
             yield _remark(row)
+    if waiting := [row.gate for row in judgement.rows if row.cause is Cause.NOT_EXPORTED]:
+        yield f"nothing was exported, because the gates above do not pass; {', '.join(waiting)} wait for it"
     for entry in job.journal():
         if entry.event is JobEvent.WORKER_LOST:
             yield f"a worker of {entry.details.get('manager')} was replaced: {entry.details.get('reason')}"
