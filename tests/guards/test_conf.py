@@ -125,3 +125,10 @@ def test_every_key_is_written_out(overrides: list[str]) -> None:
 
     composition = compose_lane(CONF, overrides)
     assert composition.values == validate(composition, subject="conf").model_dump(mode="json")
+
+
+def test_every_lane_says_what_its_data_is_read_from() -> None:
+    """Else new data under the same path would run nothing again."""
+    from interlock.lanes.catalog import BUILT_IN, find_lane
+
+    assert [kind for kind in BUILT_IN if find_lane(kind).sources is None] == []

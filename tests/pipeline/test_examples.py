@@ -23,6 +23,15 @@ def plan(name, home):
     return plan_job(path.read_bytes(), path.name, composer=ConfComposer(ROOT), workspace=ROOT, home=home)
 
 
+@pytest.fixture
+def data_at_hand(tmp_path, monkeypatch):
+    """A data folder in which everything is there, as far as planning looks."""
+    for name in ("wikipedia_questions", "fairytales"):
+        (tmp_path / "data" / name).mkdir(parents=True)
+    monkeypatch.setenv("INTERLOCK_DATA_DIR", str(tmp_path / "data"))
+
+
+@pytest.mark.usefixtures("data_at_hand")
 def test_every_card_is_in_order_and_the_readme_says_how_to_run_it(tmp_path):
     cards = sorted(path.stem for path in (ROOT / FOLDER).glob("*.yaml"))
     assert cards == sorted((TOWER, RERANKER, ADAPTER))
@@ -33,6 +42,7 @@ def test_every_card_is_in_order_and_the_readme_says_how_to_run_it(tmp_path):
     assert [name for name in cards if f"interlock job submit {FOLDER}/{name}.yaml" not in readme] == []
 
 
+@pytest.mark.usefixtures("data_at_hand")
 def test_the_reranker_is_made_from_the_very_tower_of_the_other_card(tmp_path):
     tower, reranker = plan(TOWER, tmp_path), plan(RERANKER, tmp_path)
     need = reranker.composed.needs["first_stage"]

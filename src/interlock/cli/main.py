@@ -30,12 +30,17 @@ def main() -> None:
         print(f"ERROR: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
     except SystemExit as ended:
-        if ended.code == ExitCode.INTERRUPTED:  # Typer makes this of Ctrl-C, without a word
+        # Typer makes this code of Ctrl-C, without a word; a command that only reports it speaks for itself.
+        if ended.code == ExitCode.INTERRUPTED and isinstance(_cause(ended), KeyboardInterrupt):
             print("interrupted: what was finished is kept; the same command goes on from there", file=sys.stderr)
         raise
     except OSError as error:
         print(f"ERROR: {_explained(error)}", file=sys.stderr)
         sys.exit(ExitCode.ERROR)
+
+
+def _cause(ended: SystemExit) -> BaseException | None:
+    return ended.__context__.__cause__ if ended.__context__ else None
 
 
 def _explained(error: OSError) -> str:

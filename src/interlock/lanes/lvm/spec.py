@@ -21,6 +21,7 @@ LANE = LaneSpec(
         *("model_loadable", "inference_test_passed", "onnx_matches_torch", "onnx_difference"),
         *("latency_p50", "latency_p95", "latency_p99"),
     ),
+    sources="interlock.lanes.retrieval.datasets.locations:source_paths",
     plots=(Plot(file="train/loss.csv", x="epoch", y=("train_loss", "validation_loss"), title="Loss by epoch"),),
     model_files=(
         "train/model.safetensors",

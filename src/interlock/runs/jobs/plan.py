@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from interlock.contracts.job import JobCard, ManagerCard
-from interlock.errors import ConfigError, Fault, UsageError
+from interlock.errors import ConfigError, DataError, Fault, UsageError
 from interlock.lanes.catalog import find_lane
-from interlock.lanes.spec import LaneSpec
+from interlock.lanes.spec import LaneSpec, load_object
 from interlock.provenance.canonical import sha256_json
 from interlock.provenance.dotted import lookup
 from interlock.provenance.files import inside
@@ -116,12 +116,13 @@ class _Draft:
             return None
         lane = self.lane
         given = _mapping(self._text.values.get("hyperparameters"))
+        awaited = awaited_paths(self._text.values)
         data = dataset_settings(
             self._text,
             lane=lane,
             choices=self._choices.get("data", ()),
             workspace=self._workspace,
-            awaited=awaited_paths(self._text.values),
+            awaited=awaited,
         )
         chosen = [*self._take(data), *self._take(group_settings(given, self._choices, self._text))]
         base = self._composed(chosen) or self._composed([])
@@ -133,7 +134,18 @@ class _Draft:
         more += self._take(self._budget(base.values))
         more += self._accept(base.values, spec)
         self.settings = _without_repeats([*chosen, *more])
-        return self._composed(self.settings)
+        composed = self._composed(self.settings)
+        if composed is not None and not awaited:
+            self._require_data(spec, composed)
+        return composed
+
+    def _require_data(self, spec: LaneSpec, composed: Composed) -> None:
+        """A fault where the data that the lane would read is not there."""
+        try:
+            body = spec.body(composed.values["lane"])
+            _ = load_object(spec.sources)(body, self._workspace) if spec.sources else None
+        except DataError as error:
+            self.faults.append(fault_at(self._text, ("inputs",), f"cannot be read: {error.message}; {error.hint}"))
 
     def _take(self, found: tuple[Sequence[Setting], Sequence[Fault]]) -> list[Setting]:
         settings, faults = found

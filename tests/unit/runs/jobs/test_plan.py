@@ -177,7 +177,9 @@ def test_checks_become_gates_with_their_confidence(plan):
     ]  # fmt: skip
 
 
-def test_a_path_becomes_a_data_choice(plan, composer, root, tmp_path):
+def test_a_path_becomes_a_data_choice(plan, composer, root, tmp_path, monkeypatch):
+    (tmp_path / "data" / "wikipedia_questions").mkdir(parents=True)
+    monkeypatch.setenv("INTERLOCK_DATA_DIR", str(tmp_path / "data"))
     workspace = tmp_path / "ws"
     (workspace / "artifacts/datasets").mkdir(parents=True)
     (workspace / "artifacts/datasets/wikipedia_10k.npz").write_bytes(b"x")
@@ -192,6 +194,15 @@ def test_a_path_becomes_a_data_choice(plan, composer, root, tmp_path):
     assert settings(beir) == {"data": "beir", "lane.data.path": "corpora/mine", "lane.data.name": "mine"}
     named = plan(TOWER + "inputs: [{dataset: wikipedia_questions}]\n", workspace)
     assert settings(named) == {"data": "wikipedia_questions"}
+
+
+def test_data_that_is_not_at_hand_is_a_fault(faults, tmp_path, monkeypatch):
+    """A choice of conf/data that is read from the data folder, where there is none."""
+    monkeypatch.setenv("INTERLOCK_DATA_DIR", str(tmp_path / "nowhere"))
+    found = faults(TOWER + "inputs:\n  - dataset: wikipedia_questions\n")
+    assert set(found) == {"inputs"}
+    assert "INTERLOCK_DATA_DIR" in found["inputs"].problem
+    assert "line 5" in found["inputs"].source
 
 
 def test_missing_data_is_no_fault_when_another_director_makes_it(plan, faults):
