@@ -55,6 +55,12 @@ class AttemptFiles(NamedTuple):
     """None while it runs, or when nobody has found it gone yet."""
     paths: tuple[Path, ...]
 
+    @property
+    def has_vanished(self) -> bool:
+        """Whether its process is gone without having said how it ended; the next attempt will write that down."""
+        alive = self.paths[0].with_name(self.start.attempt + _ALIVE)
+        return self.end is None and _has_vanished(self.start, alive)
+
 
 @dataclass(kw_only=True)
 class Attempt:

@@ -304,10 +304,11 @@ def _state(home: Path, run_id: str, *, decided: bool, judged: bool) -> str:
 
 def _unfinished(run_id: str, attempts: list[AttemptFiles]) -> RunRow:
     last = attempts[-1]
+    state = last.end.exit if last.end else "killed" if last.has_vanished else "running"
     return RunRow(
         run_id=run_id,
         lane=last.start.lane,
-        state=f"{last.start.stage} {last.end.exit}" if last.end else f"{last.start.stage} running",
+        state=f"{last.start.stage} {state}",
         created_at=int(datetime.fromisoformat(attempts[0].start.started_at).timestamp()),
     )
 

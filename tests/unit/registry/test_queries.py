@@ -1,7 +1,11 @@
 """A run or a model is found by a unique beginning of its name; runs that failed are seen, too."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from lane_folders import LaneFolder
@@ -88,3 +92,23 @@ def test_runs_without_a_card_tell_how_far_they_came(home, tmp_path):
     assert view.card is None
     assert [row.end.exit for row in view.attempts if row.end] == ["halted"]
     opened.alive.close()
+
+
+def test_a_run_whose_process_was_killed_is_not_said_to_run(tmp_path):
+    """Nobody has found it gone yet: no later attempt wrote down how it ended."""
+    code = (
+        "import sys, pathlib; from interlock.provenance.attempts import open_attempt\n"
+        "home = pathlib.Path(sys.argv[1])\n"
+        "open_attempt(home, lane='toy', stage='train', run_id='a' * 16, params_sha256='0' * 64)\n"
+        "print('open', flush=True); sys.stdin.read()\n"
+    )
+    source = str(Path(__file__).resolve().parents[3] / "src")
+    child = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)],
+        env=os.environ | {"PYTHONPATH": source}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert child.stdout.readline() == "open\n"
+    assert [row.state for row in list_runs(tmp_path)] == ["train running"]
+    child.kill()
+    child.communicate()
+    assert [row.state for row in list_runs(tmp_path)] == ["train killed"]

@@ -32,13 +32,13 @@ class Kept(Contract):
     """Its number; later ones have larger ones."""
 
 
-@router.post("/status", status_code=HTTPStatus.CREATED, openapi_extra=described(Heartbeat))
+@router.post("/status", summary="Keep a heartbeat", status_code=HTTPStatus.CREATED, openapi_extra=described(Heartbeat))
 def tell(request: Request, beat: Annotated[Heartbeat, Depends(body_of(Heartbeat))]) -> Kept:
     """Keep one heartbeat; answered once it is on disk."""
     return Kept(number=heartbeats.record(request.app.state.store, beat))
 
 
-@router.get("/status")
+@router.get("/status", summary="Newest heartbeats")
 def newest(request: Request, job: Wanted = None, run_id: Wanted = None, agent: Wanted = None) -> list[Heartbeat]:
     """The last word of every agent on every stage, oldest first."""
     return list(heartbeats.newest(request.app.state.store, job=job, run_id=run_id, agent=agent))
