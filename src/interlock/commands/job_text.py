@@ -20,6 +20,8 @@ def show_plan(plan: Plan, *, as_json: bool) -> None:
         print_json({"id": plan.card.id, "lane": plan.lane, "settings": settings, "managers": managers})
         return
     say(f"card {plan.card.id} is in order: lane {plan.lane}, {len(plan.managers)} managers; nothing was kept or run")
+    for name, need in plan.composed.needs.items():
+        say(f"  first: lane {need.lane}, as {name} of {plan.lane}, unless it is there already")
     for key, value in settings.items():
         say(f"  {key} = {_gate(value) if isinstance(value, dict) else value}")
     for card in plan.managers:
