@@ -10,7 +10,7 @@ import json
 import shutil
 from pathlib import Path
 
-from interlock.commands.run import prepared_place
+from interlock.commands.running import prepared_place
 from interlock.config.compose import compose_lane
 from interlock.config.params import compose_workspace, write_composed
 from interlock.config.validate import validate

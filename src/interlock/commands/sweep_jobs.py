@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from interlock.commands.run import prepared_place, require_writable, run_place, sentence, shown
+from interlock.commands.running import prepared_place, require_writable, run_place, sentence, shown
 from interlock.commands.screen import say
 from interlock.config.compose import Composition
 from interlock.config.hydra_main import run_main, runnable_overrides

@@ -4,7 +4,8 @@ import os
 
 import pytest
 
-from interlock.commands.run import SingleJob, require_writable
+from interlock.commands.run import SingleJob
+from interlock.commands.running import require_writable
 from interlock.commands.sweep_jobs import folded
 from interlock.config.hydra_main import is_multirun, only_prints, overrides_of
 from interlock.contracts.sweep import PlannedJob, SweepJob, SweepManifest

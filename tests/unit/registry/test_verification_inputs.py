@@ -148,7 +148,7 @@ def test_gc_keeps_an_input_that_gave_no_model(tmp_path):
 
 @pytest.mark.slow
 def test_gc_keeps_the_work_that_an_unfinished_configuration_is_made_from(tmp_path):
-    from interlock.commands.run import run_place
+    from interlock.commands.running import run_place
     from interlock.stages.progress import Silent
 
     pair = ToyPair(tmp_path / "w")

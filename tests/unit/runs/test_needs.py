@@ -5,7 +5,7 @@ import os
 import pytest
 from toy_pair import STRICT, ToyPair
 
-from interlock.commands.run import run_place
+from interlock.commands.running import run_place
 from interlock.contracts.verdict import Verdict
 from interlock.errors import ConfigError, UnpassedInputError
 from interlock.registry.archive import read_card
