@@ -2,6 +2,7 @@
 
 import ipaddress
 import socket
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,6 +47,7 @@ def serve(workspace: Path, *, host: str, port: int, allow_remote: bool) -> None:
         say(f"control API: http://{f'[{name}]' if ':' in name else name}:{number}  (described at /openapi.json)")
         for scope in VARIABLES:
             say(f"  token of {_HOLDERS[scope]}: ${VARIABLES[scope]}, or {token_path(home, scope)}")
+        sys.stdout.flush()  # whoever started it behind a pipe waits for the address
         config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_keep_alive=KEEP_ALIVE_S)
         uvicorn.Server(config).run(sockets=[listening])
 
