@@ -78,7 +78,7 @@ def test_a_killed_run_has_a_page(workspace, tmp_path):
     process.wait()
     workspace.interlock("report")
     page = workspace.path / "artifacts" / "report.html"
-    assert "There is no result: train running" in page.read_text()
+    assert "There is no result: train killed" in page.read_text()
     if find_chromium():
         with Browser(tmp_path) as browser:
             opened = browser.open(page, width=360)
