@@ -8,6 +8,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 
 import httpx
 import pytest
@@ -24,7 +25,9 @@ def serving(workspace):
     """`interlock serve` in a process of its own; gives its address and the process."""
     process = subprocess.Popen(
         ["interlock", "serve", "--port", "0"],
-        cwd=workspace.path, env=workspace.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        cwd=workspace.path, env=workspace.env,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # as in a terminal, wherever tests run
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:
         line = process.stdout.readline()

@@ -1,5 +1,6 @@
 """Kills, Ctrl-C, two at once, full disks: one clear message or a resume, and nothing half-written is believed."""
 
+import json
 import os
 import random
 import shutil
@@ -50,9 +51,21 @@ def test_killed_at_random_moments_it_ends_with_the_same_bits(slow, make_workspac
         time.sleep(moments.uniform(0.5, 5.0))
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
+        drop_torn_lock(slow)
     slow.repro()
     assert weights(slow) == weights(plain)
     slow.interlock("status")
+
+
+def drop_torn_lock(workspace):
+    """DVC writes its list of locks in place, so that a kill can tear it; what DVC then asks for is to delete it."""
+    path = workspace.path / ".dvc/tmp/rwlock"
+    try:
+        json.loads(path.read_text())
+    except FileNotFoundError:
+        pass
+    except ValueError:
+        path.unlink()
 
 
 def test_ctrl_c_says_so_and_the_next_run_resumes(slow):
