@@ -142,10 +142,18 @@ def _ended(child: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
+def _saved_s(state: Path) -> float:
+    """When it was written; 0 for one that the training has dropped meanwhile."""
+    try:
+        return state.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
+
+
 def _signal_later(child: int, root: Path, number: signal.Signals, delay_s: float) -> None:
     started_s = time.time()
     time.sleep(delay_s)
-    saved_s = max((path.stat().st_mtime for path in (root / "state").glob("resume_*.ckpt")), default=0.0)
+    saved_s = max(map(_saved_s, (root / "state").glob("resume_*.ckpt")), default=0.0)
     os.kill(child, number)  # not yet waited for, so it is still ours, alive or not
     _write_line(root / "attempts.jsonl", {"lost_s": time.time() - max(saved_s, started_s)})
 
