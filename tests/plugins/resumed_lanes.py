@@ -6,17 +6,17 @@
 
 import json
 import random
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import tiny_stages
+from tiny_stages import facts_of
+
 from interlock.contracts.hardware import Hardware
 from interlock.contracts.lane import LaneBody
-from interlock.contracts.stage import Artifact, StageRecord
 from interlock.lanes.catalog import find_lane
-from interlock.lanes.spec import LaneInput, StageJob, StageOutcome
-from interlock.stages.progress import Silent
+from interlock.lanes.spec import LaneInput, StageOutcome
 
 OPTIMIZER = {"kind": "adamw", "lr": 0.01}
 TRAINER = {"epochs": 3, "batch_size": 8, "log_every_steps": 1, "early_stop_patience": 2, "checkpoint_every_epochs": 2}
@@ -119,10 +119,9 @@ def _first_stage(root: Path, hardware: Hardware) -> LaneInput:
         folder.mkdir()
         for stage in ("prepare", "train"):
             run_stage(stage, folder, values, workspace=root, hardware=hardware)
-    records = [json.loads((folder / f"{stage}.record.json").read_text()) for stage in ("prepare", "train")]
     return LaneInput(
         reference="lane:query_tower", run_id="f" * 16, lane=_body(values), verdict="pass", trained=folder / "train",
-        facts=records[0]["facts"] | records[1]["facts"], sha256="0" * 64,
+        facts=facts_of(folder, "prepare", "train"), sha256="0" * 64,
     )  # fmt: skip
 
 
@@ -150,32 +149,7 @@ def run_stage(
     stage: str, root: Path, values: dict[str, Any], *, hardware: Hardware, workspace: Path | None = None
 ) -> StageOutcome:
     """Run a stage as the framework would, with its folder, state and record under `root`; returns its outcome."""
-    spec = find_lane(values["kind"])
-    folder = root / stage
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    earlier = [name for name in ("prepare", "train") if (root / f"{name}.record.json").is_file() and name != stage]
-    job = StageJob(
-        lane=_body(values),
-        seed=1,
-        hardware=hardware,
-        folder=folder,
-        workspace=workspace or root,
-        inputs={name: root / name for name in earlier},
-        records={name: StageRecord.model_validate_json((root / f"{name}.record.json").read_text()) for name in earlier},
-        state=root / "state",
-        run_id="tiny",
-        evaluator_sha256="0" * 64,
-        compute_hours_max=1.0,
-        progress=Silent(),
-        lane_inputs={"first_stage": _first_stage(root, hardware)} if values.get("inputs") else {},
+    inputs = {"first_stage": _first_stage(root, hardware)} if values.get("inputs") else {}
+    return tiny_stages.run_stage(
+        stage, root, _body(values), hardware=hardware, workspace=workspace or root, lane_inputs=inputs
     )
-    outcome = spec.stage_function(stage)(job)
-    files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    record = StageRecord(
-        stage=stage, lane=values["kind"], status=outcome.status, run_id="tiny", params_sha256="0" * 64,
-        code_sha256="0" * 64, lock_sha256="0" * 64, inputs={}, facts=dict(outcome.facts),
-        artifacts={name: Artifact(sha256="0" * 64, size_bytes=0) for name in files},
-    )  # fmt: skip
-    (root / f"{stage}.record.json").write_text(record.model_dump_json())
-    return outcome

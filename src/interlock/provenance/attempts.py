@@ -265,7 +265,7 @@ def _close_vanished(folder: Path, *, found_by: str, error: str = "") -> None:
     for path in folder.glob(f"*{_START}"):
         name = path.name.removesuffix(_START)
         end, alive = folder / (name + _END), folder / (name + _ALIVE)
-        if end.exists() or not _has_vanished(_read(path).start, alive):
+        if end.exists() or not _read(path).has_vanished:
             continue
         write_json(end, AttemptEnd(attempt=name, exit="killed", ended_at=_now(), error=error, found_by=found_by))
         alive.unlink(missing_ok=True)

@@ -3,26 +3,25 @@
 from pathlib import Path
 
 import pytest
+from api_tokens import AGENT, TOKENS
 from fastapi.testclient import TestClient
 
 from interlock.api.app import create_app
 from interlock.api.settings import Settings
 from interlock.commands.job import ConfComposer
 from interlock.contracts.experiment import Quotas
-from interlock.registry.control.tokens import Tokens
 
 ROOT = Path(__file__).resolve().parents[3]
 SETTINGS = Settings(
     workspace=ROOT, composer=ConfComposer(ROOT), quotas=Quotas(cuda=1.0), agents=frozenset({"dir_models"})
 )
-AGENT, PERSON = "agent-token-of-the-tests-1", "person-token-of-the-tests-2"
 
 
 @pytest.fixture
 def app(tmp_path: Path):
     return create_app(
         tmp_path,
-        tokens=Tokens(agent=AGENT, person=PERSON),
+        tokens=TOKENS,
         settings=SETTINGS,
     )
 

@@ -3,14 +3,14 @@
 import json
 
 import pytest
+from api_tokens import AGENT, PERSON, TOKENS
 from hypothesis import given
 from hypothesis import strategies as st
 
 from interlock.api.limits import BODY_MAX_BYTES
 from interlock.errors import UsageError
-from interlock.registry.control.tokens import LENGTH_MIN, Tokens, agent_token, token_path, tokens
+from interlock.registry.control.tokens import LENGTH_MIN, agent_token, token_path, tokens
 
-AGENT, PERSON = "agent-token-of-the-tests-1", "person-token-of-the-tests-2"
 OPEN = {"/api/health"}
 
 
@@ -35,7 +35,7 @@ def test_a_wrong_header_is_refused(ask, header: str) -> None:
 
 @given(st.text())
 def test_only_the_two_tokens_are_known(text: str) -> None:
-    known = Tokens(agent=AGENT, person=PERSON)
+    known = TOKENS
     assert known.scope_of(text) == {AGENT: "agent", PERSON: "person"}.get(text)
     assert AGENT not in repr(known)
 

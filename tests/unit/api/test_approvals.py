@@ -2,12 +2,12 @@
 
 import shutil
 
+from api_tokens import PERSON
 from toy_homes import toy_run
 
 from interlock.contracts.approval import Need
 from interlock.registry.approving import ask as ask_person
 
-AGENT, PERSON = "agent-token-of-the-tests-1", "person-token-of-the-tests-2"
 RUN = "0123456789abcdef"
 PEOPLE = {"Authorization": f"Bearer {PERSON}"}
 GRANT = {"subject": RUN, "purpose": "cluster_time", "by": "Ada", "reason": "the sweep is worth it"}

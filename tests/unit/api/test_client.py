@@ -6,6 +6,7 @@ import time
 import httpx
 import pytest
 import uvicorn
+from api_tokens import AGENT, TOKENS
 
 from interlock.api.app import create_app
 from interlock.api.settings import Settings
@@ -15,10 +16,8 @@ from interlock.errors import QuotaError, RegistryError, UsageError
 from interlock.registry.control import heartbeats
 from interlock.registry.control.over_http import ControlClient
 from interlock.registry.control.processes import this_process
-from interlock.registry.control.tokens import Tokens
 
 SETTINGS = Settings(quotas=Quotas(cuda=1.0), agents=frozenset({"dir_models"}))
-AGENT, PERSON = "agent-token-of-the-tests-1", "person-token-of-the-tests-2"
 BEAT = Heartbeat(agent="Mgr-Models-02", run_id="r", timestamp=1.5, state="training", children_agents=("A", "B"))
 
 
@@ -48,7 +47,7 @@ def served(tmp_path):
     """The application behind a real socket; its first answer gets lost."""
     app = create_app(
         tmp_path,
-        tokens=Tokens(agent=AGENT, person=PERSON),
+        tokens=TOKENS,
         settings=SETTINGS,
     )
     flaky = Flaky(app)

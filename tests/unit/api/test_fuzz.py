@@ -6,6 +6,7 @@ request may end in a failure of the server.
 
 import pytest
 import schemathesis
+from api_tokens import AGENT, PERSON
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import positive_data_acceptance, unsupported_method
@@ -14,7 +15,6 @@ BEYOND_A_SCHEMA = [
     positive_data_acceptance,  # a filter may name a metric that no run has; a card a lane that is not there
     unsupported_method,  # 405 is what Starlette answers, without a description per path
 ]
-AGENT, PERSON = "agent-token-of-the-tests-1", "person-token-of-the-tests-2"
 
 
 def operations(app) -> dict:

@@ -4,32 +4,18 @@ import csv
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from tiny_stages import IMPORTABLE, digests, measured, run_stage
 
-import interlock
-from interlock.contracts.measurement import Measurements
 from interlock.errors import DataError
 from interlock.gates.calibration import plain_error
 from interlock.lanes.catalog import find_lane
 from interlock.lanes.directional_adapter.adapter import load_adapter
 from interlock.lanes.directional_adapter.answering import OrderModel
 from interlock.lanes.directional_adapter.answers import BINS
-from interlock.provenance.digest import files_under, sha256_file
-
-LOG = "train_log.jsonl"
-
-
-def digests(folder):
-    return {name: sha256_file(folder / name) for name in files_under(folder) if name != LOG}
-
-
-def measured(root, stage):
-    items = Measurements.model_validate_json((root / stage / "measurements.json").read_text()).items
-    return {item.name: item for item in items}
 
 
 def test_every_declared_measurement_exists_and_no_other(finished):
@@ -103,8 +89,8 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_others(finished, tin
     for name, seed in (("same", 1), ("other", 2)):
         root = tmp_path / name
         tiny.write_stories(root / "stories")
-        tiny.run("prepare", root, tiny.body())
-        tiny.run("train", root, tiny.body(), seed=seed)
+        run_stage("prepare", root, tiny.body())
+        run_stage("train", root, tiny.body(), seed=seed)
     assert digests(tmp_path / "same" / "train") == before
     assert digests(tmp_path / "other" / "train")["model.safetensors"] != before["model.safetensors"]
 
@@ -113,12 +99,11 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_others(finished, tin
 def test_kills_change_nothing(tiny, tmp_path):
     for name in ("whole", "killed"):
         tiny.write_stories(tmp_path / name / "stories")
-        tiny.run("prepare", tmp_path / name, tiny.body())
-    tiny.run("train", tmp_path / "whole", tiny.body(trainer__epochs=12))
-    source = str(Path(interlock.__file__).parents[1])
+        run_stage("prepare", tmp_path / name, tiny.body())
+    run_stage("train", tmp_path / "whole", tiny.body(trainer__epochs=12))
     done = subprocess.run(
         [sys.executable, tiny.__file__, str(tmp_path / "killed"), "2"],
-        env={"PYTHONPATH": source, "PATH": "/usr/bin:/bin"}, capture_output=True, text=True, check=True,
+        env={"PYTHONPATH": IMPORTABLE, "PATH": "/usr/bin:/bin"}, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert done.stdout.split() == ["-9", "-9", "0"]
     assert digests(tmp_path / "killed" / "train") == digests(tmp_path / "whole" / "train")
@@ -130,6 +115,6 @@ def test_micro_batches_change_the_result_by_rounding_alone(tiny, tmp_path):
         root = tmp_path / name
         tiny.write_stories(root / "stories")
         lane = tiny.body(trainer__micro_batch=size, model__dropout=0.0, model__feature_dropout=0.0)
-        tiny.run("prepare", root, lane)
-        losses.append(tiny.run("train", root, lane).facts["validation_loss_final"])
+        run_stage("prepare", root, lane)
+        losses.append(run_stage("train", root, lane).facts["validation_loss_final"])
     assert losses[0] == pytest.approx(losses[1], rel=1e-3)

@@ -3,21 +3,16 @@
 Run as a program (`python tiny_adapter.py ROOT SECONDS`) it trains in ROOT and is killed after that time, then goes on.
 """
 
-import json
 import os
 import random
-import shutil
 import signal
 import sys
 import time
 from pathlib import Path
 
-from interlock.contracts.hardware import CpuTarget
-from interlock.contracts.stage import Artifact, StageRecord
-from interlock.lanes.directional_adapter import data, evaluate, export, train
+from tiny_stages import changed, run_stage
+
 from interlock.lanes.directional_adapter.config import DirectionalAdapter
-from interlock.lanes.spec import StageJob
-from interlock.stages.progress import Silent
 
 ORDER = ("once", "then", "later", "after", "finally")
 WORDS = ["".join(parts) for a in "bdfgklm" for b in "aeiou" for parts in ((a, b, "r"), (a, b, "n"), (a, b, "s"))]
@@ -52,46 +47,7 @@ def body_values() -> dict:
 
 
 def body(**changes) -> DirectionalAdapter:
-    values = body_values()
-    for dotted, value in changes.items():
-        *parents, last = dotted.split("__")
-        target = values
-        for parent in parents:
-            target = target[parent]
-        target[last] = value
-    return DirectionalAdapter.model_validate_json(json.dumps(values))
-
-
-def job(stage: str, root: Path, lane: DirectionalAdapter, **changes) -> StageJob:
-    folder = root / stage
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    earlier = [name for name in ("prepare", "train", "evaluate") if (root / f"{name}.record.json").is_file()]
-    values = dict(
-        lane=lane, seed=1, hardware=CpuTarget(kind="cpu"), folder=folder, workspace=root,
-        inputs={name: root / name for name in earlier},
-        records={
-            name: StageRecord.model_validate_json((root / f"{name}.record.json").read_text()) for name in earlier
-        },
-        state=root / "state", run_id="tiny", evaluator_sha256="0" * 64, compute_hours_max=1.0, progress=Silent(),
-    )  # fmt: skip
-    return StageJob(**(values | changes))
-
-
-FUNCTIONS = {"prepare": data.prepare, "train": train.train, "evaluate": evaluate.evaluate, "export": export.export}
-
-
-def run(stage: str, root: Path, lane: DirectionalAdapter, **changes):
-    """Run a stage as the framework would, leaving its record beside the folder."""
-    outcome = FUNCTIONS[stage](job(stage, root, lane, **changes))
-    names = [path.relative_to(root / stage).as_posix() for path in (root / stage).rglob("*") if path.is_file()]
-    record = StageRecord(
-        stage=stage, lane="directional_adapter", status=outcome.status, run_id="tiny", params_sha256="0" * 64,
-        code_sha256="0" * 64, lock_sha256="0" * 64, inputs={}, facts=dict(outcome.facts),
-        artifacts={name: Artifact(sha256="0" * 64, size_bytes=0) for name in names},
-    )  # fmt: skip
-    (root / f"{stage}.record.json").write_text(record.model_dump_json())
-    return outcome
+    return changed(DirectionalAdapter, body_values(), changes)
 
 
 def killed_attempts(root: Path, kills: int) -> None:
@@ -99,7 +55,7 @@ def killed_attempts(root: Path, kills: int) -> None:
     lane = body(trainer__epochs=12)
     for number in range(kills + 1):
         if (child := os.fork()) == 0:
-            run("train", root, lane)
+            run_stage("train", root, lane)
             os._exit(0)
         deadline_s, seen = time.monotonic() + 60, _states(root)
         while number < kills and _states(root) == seen and time.monotonic() < deadline_s:

@@ -1,19 +1,11 @@
-import importlib.util
-import sys
-from pathlib import Path
-
 import pytest
+from tiny_stages import load_beside, run_stage
 
 
 @pytest.fixture(scope="session")
 def tiny():
     """The module `tiny_lvm.py` beside this file."""
-    path = Path(__file__).with_name("tiny_lvm.py")
-    spec = importlib.util.spec_from_file_location("tiny_lvm", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return load_beside(__file__, "tiny_lvm")
 
 
 @pytest.fixture(scope="session", params=["recurrent", "causal_transformer"])
@@ -27,5 +19,5 @@ def finished(tiny, kind, tmp_path_factory):
     root = tmp_path_factory.mktemp(f"finished_{kind}")
     tiny.write_stories(root / "stories")
     for stage in ("prepare", "train", "evaluate", "export"):
-        tiny.run(stage, root, tiny.body(kind))
+        run_stage(stage, root, tiny.body(kind))
     return root

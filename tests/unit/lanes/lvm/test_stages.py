@@ -9,28 +9,17 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from tiny_stages import IMPORTABLE, LOG, digests, measured, run_stage
 
-import interlock
-from interlock.contracts.measurement import Measurements
 from interlock.errors import StageError
 from interlock.lanes.catalog import find_lane
 from interlock.lanes.lvm.train import load
 from interlock.provenance.chain import read_chain
-from interlock.provenance.digest import files_under, sha256_file
+from interlock.provenance.digest import files_under
 
-LOG = "train_log.jsonl"
 MOSTLY_ONE_KIND = pytest.mark.parametrize(
     "kind", ["recurrent", pytest.param("causal_transformer", marks=pytest.mark.slow)], indirect=True, scope="session"
 )
-
-
-def digests(folder):
-    return {name: sha256_file(folder / name) for name in files_under(folder) if name != LOG}
-
-
-def measured(root, stage):
-    items = Measurements.model_validate_json((root / stage / "measurements.json").read_text()).items
-    return {item.name: item for item in items}
 
 
 def test_train_leaves_what_the_lane_declares(finished):
@@ -68,7 +57,7 @@ def test_a_ring_of_topics_is_learned(tiny, kind, tmp_path):
     """What comes next follows from what came last, and no baseline can know it."""
     tiny.write_stories(tmp_path / "stories")
     for stage in ("prepare", "train", "evaluate"):
-        tiny.run(stage, tmp_path, tiny.body(kind, trainer__epochs=40, trainer__early_stop_patience=20))
+        run_stage(stage, tmp_path, tiny.body(kind, trainer__epochs=40, trainer__early_stop_patience=20))
     found = {name: item.value for name, item in measured(tmp_path, "evaluate").items()}
     simple = [found[f"{name}.next_vector_cosine"] for name in ("copy_last", "history_mean", "training_mean")]
     assert found["next_vector_cosine"] > 0.7
@@ -79,7 +68,7 @@ def test_the_same_run_elsewhere_gives_the_same_bytes(finished, tiny, kind, tmp_p
     root = tmp_path / "some" / "other place"
     tiny.write_stories(root / "stories")
     for stage in ("prepare", "train", "evaluate"):
-        tiny.run(stage, root, tiny.body(kind))
+        run_stage(stage, root, tiny.body(kind))
         assert digests(root / stage) == digests(finished / stage)
 
 
@@ -89,17 +78,17 @@ def test_training_never_sees_the_test_stories(finished, tiny, kind, tmp_path):
     tiny.write_stories(tmp_path / "others", seed=9)
     (tmp_path / "others" / "test.csv").replace(tmp_path / "stories" / "test.csv")
     for stage in ("prepare", "train"):
-        tiny.run(stage, tmp_path, tiny.body(kind))
+        run_stage(stage, tmp_path, tiny.body(kind))
     assert digests(tmp_path / "train") == digests(finished / "train")
 
 
 @MOSTLY_ONE_KIND
 def test_micro_batches_give_the_same_model_but_for_rounding(finished, tiny, kind, tmp_path):
     tiny.write_stories(tmp_path / "stories")
-    tiny.run("prepare", tmp_path, tiny.body(kind))
+    run_stage("prepare", tmp_path, tiny.body(kind))
     for name, micro_batch in (("whole", None), ("parts", 2)):
         lane = tiny.body(kind, trainer__epochs=1, model__dropout=0.0, trainer__micro_batch=micro_batch)
-        tiny.run("train", tmp_path, lane, state=tmp_path / name)
+        run_stage("train", tmp_path, lane, state=tmp_path / name)
         (tmp_path / "train").rename(tmp_path / f"train_{name}")
     whole, parts = (json.loads((tmp_path / f"train_{name}" / "train.json").read_text()) for name in ("whole", "parts"))
     assert parts["training_loss_final"] == pytest.approx(whole["training_loss_final"], rel=1e-4)
@@ -111,9 +100,7 @@ def test_kills_change_nothing(kind, tmp_path):
     numbers = random.Random(3)
     shares = [f"{numbers.uniform(0.05, 0.6):.3f}" for _ in range(4)]
     program = [sys.executable, str(Path(__file__).with_name("tiny_lvm.py")), str(tmp_path), kind, *shares]
-    plugins = Path(__file__).resolve().parents[3] / "plugins"
-    source = os.pathsep.join([str(Path(interlock.__file__).parents[1]), str(plugins)])
-    done = subprocess.run(program, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": source})
+    done = subprocess.run(program, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": IMPORTABLE})
     assert done.returncode == 0, done.stderr
     codes = [int(line) for line in done.stdout.split()]
     assert codes[0] == codes[-1] == 0

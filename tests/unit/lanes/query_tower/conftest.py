@@ -1,19 +1,11 @@
-import importlib.util
-import sys
-from pathlib import Path
-
 import pytest
+from tiny_stages import load_beside, run_stage
 
 
 @pytest.fixture(scope="session")
 def tiny():
     """The module `tiny_tower.py` beside this file."""
-    path = Path(__file__).with_name("tiny_tower.py")
-    spec = importlib.util.spec_from_file_location("tiny_tower", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return load_beside(__file__, "tiny_tower")
 
 
 @pytest.fixture(scope="session")
@@ -22,7 +14,7 @@ def finished(tiny, tmp_path_factory):
     root = tmp_path_factory.mktemp("finished")
     tiny.write_beir(root / "beir")
     for stage in ("prepare", "train", "evaluate", "export"):
-        tiny.run(stage, root, tiny.body())
+        run_stage(stage, root, tiny.body())
     return root
 
 

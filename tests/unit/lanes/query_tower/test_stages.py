@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from tiny_stages import IMPORTABLE, LOG, digests, measured, run_stage
 
-import interlock
-from interlock.contracts.measurement import Measurements
 from interlock.errors import DataError, StageError
 from interlock.lanes.catalog import find_lane
 from interlock.lanes.exporting.answering import ExportedEncoder
@@ -19,18 +18,6 @@ from interlock.lanes.query_tower.encoders import load_tower
 from interlock.lanes.query_tower.inputs import DOCUMENT, QUERY
 from interlock.provenance.chain import read_chain
 from interlock.provenance.digest import files_under, sha256_file
-
-LOG = "train_log.jsonl"
-
-
-def digests(folder):
-    return {name: sha256_file(folder / name) for name in files_under(folder) if name != LOG}
-
-
-def measured(root, stage):
-    items = Measurements.model_validate_json((root / stage / "measurements.json").read_text()).items
-    return {item.name: item for item in items}
-
 
 # --- what the stages leave behind -------------------------------------------------------------------------------------
 
@@ -105,15 +92,15 @@ def test_the_same_run_elsewhere_gives_the_same_bytes(finished, tiny, tmp_path):
     root = tmp_path / "some" / "other place"
     tiny.write_beir(root / "beir")
     for stage in ("prepare", "train", "evaluate"):
-        tiny.run(stage, root, tiny.body())
+        run_stage(stage, root, tiny.body())
     for stage in ("prepare", "train", "evaluate"):
         assert digests(root / stage) == digests(finished / stage)
 
 
 def test_another_seed_gives_another_model_on_the_same_reference_data(finished, tiny, tmp_path):
     tiny.write_beir(tmp_path / "beir")
-    tiny.run("prepare", tmp_path, tiny.body())
-    tiny.run("train", tmp_path, tiny.body(), seed=2)
+    run_stage("prepare", tmp_path, tiny.body())
+    run_stage("train", tmp_path, tiny.body(), seed=2)
     assert digests(tmp_path / "train")["model.safetensors"] != digests(finished / "train")["model.safetensors"]
 
 
@@ -121,8 +108,7 @@ def kill_test(root, kills, seed):
     numbers = random.Random(seed)
     delays = [f"{numbers.uniform(0.05, 0.6):.3f}" for _ in range(kills)]
     program = [sys.executable, str(Path(__file__).with_name("tiny_tower.py")), str(root), *delays]
-    source = str(Path(interlock.__file__).parents[1])
-    done = subprocess.run(program, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": source})
+    done = subprocess.run(program, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": IMPORTABLE})
     assert done.returncode == 0, done.stderr
     codes = [int(line) for line in done.stdout.split()]
     assert codes[0] == codes[-1] == 0
@@ -148,9 +134,9 @@ def test_twenty_kills_change_nothing(tmp_path):
 def test_too_few_documents_for_the_pool_is_said(tiny, tmp_path):
     tiny.write_beir(tmp_path / "beir")
     lane = tiny.body(trainer__hard_negative_pool=1000)
-    tiny.run("prepare", tmp_path, lane)
+    run_stage("prepare", tmp_path, lane)
     with pytest.raises(DataError, match="too few training documents to mine"):
-        tiny.run("train", tmp_path, lane)
+        run_stage("train", tmp_path, lane)
 
 
 def test_a_model_of_another_shape_is_not_evaluated(finished, tiny):
@@ -173,7 +159,7 @@ def test_a_dataset_of_vectors_runs_and_blocks_what_it_cannot_ship(tiny, tmp_path
         model={"kind": "tower", "encoder": {"kind": "vectors"}},
     )
     for stage in ("prepare", "train", "evaluate", "export"):
-        tiny.run(stage, tmp_path, lane)
+        run_stage(stage, tmp_path, lane)
     found = measured(tmp_path, "evaluate")
     assert "bm25.r_at_5" not in found
     assert found["echo_loop"].value > 0.9

@@ -2,6 +2,7 @@ import builtins
 
 import pytest
 import torch
+from tiny_stages import run_stage
 
 from interlock.errors import StageError
 from interlock.lanes.query_tower.config import TransformerEncoder
@@ -92,6 +93,6 @@ def test_a_transformer_tower_trains_and_is_evaluated(tiny_model, tiny, tmp_path)
     encoder = {"kind": "transformer", "name": "tiny-model", "max_tokens": 16}
     lane = tiny.body(model__encoder=encoder, trainer__epochs=2, optimizer__lr=1e-4)
     for stage in ("prepare", "train", "evaluate"):
-        tiny.run(stage, tmp_path, lane)
+        run_stage(stage, tmp_path, lane)
     assert (tmp_path / "train" / "model.safetensors").is_file()
     assert (tmp_path / "evaluate" / "measurements.json").is_file()

@@ -7,20 +7,13 @@ that share of the time the first one took, and then one that is left alone.
 """
 
 import json
-import os
 import random
-import shutil
-import signal
 import sys
-import time
 from pathlib import Path
 
-from interlock.contracts.hardware import CpuTarget
-from interlock.contracts.stage import Artifact, StageRecord
-from interlock.lanes.query_tower import data, evaluate, export, train
+from tiny_stages import changed, killed_by_share, run_stage
+
 from interlock.lanes.query_tower.config import QueryTower
-from interlock.lanes.spec import StageJob
-from interlock.stages.progress import Silent
 
 SYLLABLES = [a + b for a in "bdfgklmnprstvz" for b in ("a", "e", "i", "o", "u", "an", "or", "il")]
 
@@ -71,67 +64,15 @@ def body_values() -> dict:
 
 
 def body(**changes) -> QueryTower:
-    values = body_values()
-    for dotted, value in changes.items():
-        *parents, last = dotted.split("__")
-        target = values
-        for parent in parents:
-            target = target[parent]
-        target[last] = value
-    return QueryTower.model_validate_json(json.dumps(values))
-
-
-def job(stage: str, root: Path, lane: QueryTower, **changes) -> StageJob:
-    folder = root / stage
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    earlier = [name for name in ("prepare", "train", "evaluate") if (root / f"{name}.record.json").is_file()]
-    values = dict(
-        lane=lane, seed=1, hardware=CpuTarget(kind="cpu"), folder=folder, workspace=root,
-        inputs={name: root / name for name in earlier},
-        records={
-            name: StageRecord.model_validate_json((root / f"{name}.record.json").read_text()) for name in earlier
-        },
-        state=root / "state", run_id="tiny", evaluator_sha256="0" * 64, compute_hours_max=1.0, progress=Silent(),
-    )  # fmt: skip
-    return StageJob(**(values | changes))
-
-
-FUNCTIONS = {"prepare": data.prepare, "train": train.train, "evaluate": evaluate.evaluate, "export": export.export}
-
-
-def run(stage: str, root: Path, lane: QueryTower, **changes):
-    """Run a stage as the framework would, leaving its record beside the folder."""
-    outcome = FUNCTIONS[stage](job(stage, root, lane, **changes))
-    names = [path.relative_to(root / stage).as_posix() for path in (root / stage).rglob("*") if path.is_file()]
-    record = StageRecord(
-        stage=stage, lane="query_tower", status=outcome.status, run_id="tiny", params_sha256="0" * 64,
-        code_sha256="0" * 64, lock_sha256="0" * 64, inputs={}, facts=dict(outcome.facts),
-        artifacts={name: Artifact(sha256="0" * 64, size_bytes=0) for name in names},
-    )  # fmt: skip
-    (root / f"{stage}.record.json").write_text(record.model_dump_json())
-    return outcome
+    return changed(QueryTower, body_values(), changes)
 
 
 def attempts(root: Path, shares: list[float]) -> int:
     lane = body(trainer__epochs=25, trainer__early_stop_patience=20)
     for name in ("whole", "killed"):
         write_beir(root / name / "beir")
-        run("prepare", root / name, lane)
-    plan = [("whole", None), *(("killed", share) for share in shares), ("killed", None)]
-    whole_s = 0.0
-    for name, share in plan:
-        started_s = time.monotonic()
-        if (child := os.fork()) == 0:
-            run("train", root / name, lane)
-            os._exit(0)
-        if share is not None:
-            time.sleep(share * whole_s)
-            os.kill(child, signal.SIGKILL)
-        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        whole_s = whole_s or time.monotonic() - started_s
-        print(status, flush=True)
-    return status
+        run_stage("prepare", root / name, lane)
+    return killed_by_share(lambda name: run_stage("train", root / name, lane), shares)
 
 
 if __name__ == "__main__":

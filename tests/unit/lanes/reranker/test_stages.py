@@ -11,28 +11,15 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from tiny_stages import IMPORTABLE, LOG, digests, measured
 
-import interlock
-from interlock.contracts.measurement import Measurements
 from interlock.errors import DataError, StageError
 from interlock.lanes.catalog import find_lane
 from interlock.lanes.exporting.weights import read_weights, write_weights
 from interlock.lanes.reranker.answering import RerankModel
 from interlock.lanes.reranker.scorers import load_scorer
 from interlock.lanes.retrieval.datasets.prepared import PreparedDataset
-from interlock.provenance.digest import files_under, sha256_file
-
-LOG = "train_log.jsonl"
-
-
-def digests(folder):
-    return {name: sha256_file(folder / name) for name in files_under(folder) if name != LOG}
-
-
-def measured(root, stage):
-    items = Measurements.model_validate_json((root / stage / "measurements.json").read_text()).items
-    return {item.name: item for item in items}
-
+from interlock.provenance.digest import files_under
 
 # --- what the stages leave behind -------------------------------------------------------------------------------------
 
@@ -173,8 +160,7 @@ def kill_test(root, kills, seed):
     numbers = random.Random(seed)
     delays = [f"{numbers.uniform(0.05, 0.6):.3f}" for _ in range(kills)]
     program = [sys.executable, str(Path(__file__).with_name("tiny_reranker.py")), str(root), *delays]
-    source = str(Path(interlock.__file__).parents[1])
-    done = subprocess.run(program, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": source})
+    done = subprocess.run(program, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": IMPORTABLE})
     assert done.returncode == 0, done.stderr
     codes = [int(line) for line in done.stdout.split()]
     assert codes[0] == codes[-1] == 0
@@ -219,7 +205,7 @@ def test_a_baseline_of_another_shape_is_refused(finished, first_stage, baseline,
     inputs = {"first_stage": first_stage[1], "baseline_model": baseline}
     work = tiny_reranker.job("train", tmp_path, tiny_reranker.body(model__heads=3), inputs)
     with pytest.raises(StageError, match="the baseline's weights do not fit this model"):
-        tiny_reranker.FUNCTIONS["train"](work)
+        find_lane("reranker").stage_function("train")(work)
 
 
 # --- refusals ---------------------------------------------------------------------------------------------------------

@@ -6,31 +6,19 @@ In ROOT/whole one training is left alone. In ROOT/killed there is one for each n
 share of the time the first one took, and then one that is left alone.
 """
 
-import importlib.util
 import json
-import os
-import shutil
-import signal
 import sys
-import time
 from pathlib import Path
 
-from interlock.contracts.hardware import CpuTarget
-from interlock.contracts.stage import Artifact, StageRecord
-from interlock.lanes.reranker import data, evaluate, export, train
+from tiny_stages import RUN, changed, facts_of, killed_by_share, load_beside, run_stage, stage_job
+
 from interlock.lanes.reranker.config import Reranker
 from interlock.lanes.spec import LaneInput, StageJob
-from interlock.stages.progress import Silent
 
 
 def load_tiny_tower():
     """The module `tiny_tower.py` of the query tower's tests."""
-    if "tiny_tower" not in sys.modules:
-        path = Path(__file__).parents[1] / "query_tower" / "tiny_tower.py"
-        spec = importlib.util.spec_from_file_location("tiny_tower", path)
-        sys.modules["tiny_tower"] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules["tiny_tower"])
-    return sys.modules["tiny_tower"]
+    return load_beside(str(Path(__file__).parents[1] / "query_tower" / "tiny_tower.py"), "tiny_tower")
 
 
 TOWER_DATA = {"group_field": "page"}
@@ -59,14 +47,7 @@ def body_values() -> dict:
 
 
 def body(**changes) -> Reranker:
-    values = body_values()
-    for dotted, value in changes.items():
-        *parents, last = dotted.split("__")
-        target = values
-        for parent in parents:
-            target = target[parent]
-        target[last] = value
-    return Reranker.model_validate_json(json.dumps(values))
+    return changed(Reranker, body_values(), changes)
 
 
 def run_tower(root: Path, **changes) -> LaneInput:
@@ -74,48 +55,30 @@ def run_tower(root: Path, **changes) -> LaneInput:
     tiny = load_tiny_tower()
     lane = tiny.body(data__group_field="page", **changes)
     for stage in ("prepare", "train"):
-        tiny.run(stage, root / "tower", lane, workspace=root)
+        run_stage(stage, root / "tower", lane, workspace=root)
     return given(root, lane, "query_tower", "tower")
 
 
 def given(root: Path, lane, reference: str, folder: str) -> LaneInput:
     """A finished folder as the framework would hand it over."""
-    records = [json.loads((root / folder / f"{stage}.record.json").read_text()) for stage in ("prepare", "train")]
     return LaneInput(
         reference=f"lane:{reference}", run_id="f" * 16, lane=lane, verdict="pass", trained=root / folder / "train",
-        facts=records[0]["facts"] | records[1]["facts"], sha256="0" * 64,
+        facts=facts_of(root / folder, "prepare", "train"), sha256="0" * 64,
     )  # fmt: skip
 
 
 def job(stage: str, root: Path, lane: Reranker, inputs, **changes) -> StageJob:
-    folder = root / stage
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    earlier = [name for name in ("prepare", "train", "evaluate") if (root / f"{name}.record.json").is_file()]
-    records = {name: StageRecord.model_validate_json((root / f"{name}.record.json").read_text()) for name in earlier}
-    values = dict(
-        lane=lane, seed=1, hardware=CpuTarget(kind="cpu"), folder=folder, workspace=root,
-        inputs={name: root / name for name in earlier}, records=records, state=root / "state",
-        run_id=None if stage == "prepare" else "tiny", evaluator_sha256="0" * 64, compute_hours_max=1.0,
-        progress=Silent(), lane_inputs={} if stage == "export" else inputs,
-    )  # fmt: skip
-    return StageJob(**(values | changes))
-
-
-FUNCTIONS = {"prepare": data.prepare, "train": train.train, "evaluate": evaluate.evaluate, "export": export.export}
+    return stage_job(stage, root, lane, **(_given(stage, inputs) | changes))
 
 
 def run(stage: str, root: Path, lane: Reranker, inputs, **changes):
     """Run a stage as the framework would, leaving its record beside the folder."""
-    outcome = FUNCTIONS[stage](job(stage, root, lane, inputs, **changes))
-    names = [path.relative_to(root / stage).as_posix() for path in (root / stage).rglob("*") if path.is_file()]
-    record = StageRecord(
-        stage=stage, lane="reranker", status=outcome.status, run_id="tiny", params_sha256="0" * 64,
-        code_sha256="0" * 64, lock_sha256="0" * 64, inputs={}, facts=dict(outcome.facts),
-        artifacts={name: Artifact(sha256="0" * 64, size_bytes=0) for name in names},
-    )  # fmt: skip
-    (root / f"{stage}.record.json").write_text(record.model_dump_json())
-    return outcome
+    return run_stage(stage, root, lane, **(_given(stage, inputs) | changes))
+
+
+def _given(stage: str, inputs) -> dict:
+    """As the framework: prepare has no run yet, export is handed no input."""
+    return {"run_id": None if stage == "prepare" else RUN, "lane_inputs": {} if stage == "export" else inputs}
 
 
 def attempts(root: Path, shares: list[float]) -> int:
@@ -125,20 +88,7 @@ def attempts(root: Path, shares: list[float]) -> int:
         write_beir(root / name / "beir")
         inputs[name] = {"first_stage": run_tower(root / name)}
         run("prepare", root / name, lane, inputs[name])
-    plan = [("whole", None), *(("killed", share) for share in shares), ("killed", None)]
-    whole_s = 0.0
-    for name, share in plan:
-        started_s = time.monotonic()
-        if (child := os.fork()) == 0:
-            run("train", root / name, lane, inputs[name])
-            os._exit(0)
-        if share is not None:
-            time.sleep(share * whole_s)
-            os.kill(child, signal.SIGKILL)
-        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        whole_s = whole_s or time.monotonic() - started_s
-        print(status, flush=True)
-    return status
+    return killed_by_share(lambda name: run("train", root / name, lane, inputs[name]), shares)
 
 
 if __name__ == "__main__":
