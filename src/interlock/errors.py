@@ -5,6 +5,7 @@
     |-- ConfigError               2   a composed configuration is refused (carries every fault)
     |-- DataError                 1   a dataset or a file of records is refused
     |-- DecisionError             1   a decision steps outside what the verdict or the search space allows
+    |   `-- NoDecisionError       1   a policy came to no decision; carries everything that was tried
     |-- StageError                1   a stage cannot run or broke its contract
     |   |-- NonFiniteError        1   NaN or Inf in a loss or a gradient
     |   |-- StalledError          1   the training loss does not fall
@@ -130,6 +131,12 @@ class DecisionError(InterlockError):
         self.faults = tuple(faults)
         body = "\n".join(f"  {fault}" for fault in self.faults)
         super().__init__(f"{subject} is refused:\n{body}", hint=hint)
+
+
+class NoDecisionError(DecisionError):
+    """A policy came to no decision. `trail` says what was tried; a guard hands it on to its fallback."""
+
+    trail: tuple[Any, ...] = ()
 
 
 class StageError(InterlockError):

@@ -4,7 +4,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from interlock.contracts.decision import Decision, Evidence, LaneAction, Statement
+from interlock.contracts.decision import Action, Decision, Evidence, Statement
 from interlock.contracts.stage import STAGE_INPUTS, Observations, StageRecord
 from interlock.contracts.verdict import GateResult, Judgement, Verdict
 from interlock.provenance.canonical import pretty_json, sha256_json
@@ -121,7 +121,7 @@ class LaneFolder:
             run_id=self.run_id,
             lane=self.lane,
             verdict=self.judgement.verdict,
-            action=LaneAction(action),
+            action=Action(action),
             reasons=(said,),
             confidence="high",
             policy="rules",

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from interlock.contracts.attempt import AttemptEnd, AttemptStart
 from interlock.contracts.card import CardObservations, CardStage, RunCard, Spend
-from interlock.contracts.decision import Decision, Evidence, LaneAction, Statement
+from interlock.contracts.decision import Action, Decision, Evidence, Statement
 from interlock.contracts.measurement import Measurement
 from interlock.contracts.stage import Artifact
 from interlock.contracts.sweep import (
@@ -151,7 +151,7 @@ def decision(found):
         run_id=found.run_id,
         lane=found.lane,
         verdict=found.verdict,
-        action=LaneAction.ESCALATE,
+        action=Action.ESCALATE,
         reasons=(said,),
         confidence="high",
         policy="rules",

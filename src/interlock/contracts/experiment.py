@@ -4,7 +4,7 @@
 only depends on the keys it uses.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
@@ -12,6 +12,7 @@ from interlock.contracts.agent import Agent
 from interlock.contracts.base import Contract
 from interlock.contracts.hardware import Hardware
 from interlock.contracts.lane import LaneBody, Seed
+from interlock.contracts.llm import LanguageModels, NoModel, Price
 from interlock.contracts.recovery import RecoverySettings
 from interlock.contracts.tracking import Tracking
 
@@ -27,17 +28,28 @@ class ExperimentBlock(Contract):
     """Anything a reader should know."""
 
 
-class NoModel(Contract):
-    """No language model is asked; rules decide."""
-
-    kind: Literal["none"]
-
-
 class Budget(Contract):
     """Ceilings that no agent may raise."""
 
     compute_hours_max: Annotated[float, Field(gt=0.0)]
     """Wall hours of a training over all attempts since one ended well; above it training stops at a checkpoint."""
+    calls: Annotated[int, Field(ge=0)] | None = None
+    """Requests to language models of one decision, or of one whole drive, over all agents; null is no ceiling."""
+    tokens: Annotated[int, Field(ge=0)] | None = None
+    """Tokens, in and out, likewise."""
+    usd: Annotated[float, Field(ge=0.0)] | None = None
+    """Money for language models, likewise."""
+    seconds: Annotated[float, Field(ge=0.0)] | None = None
+    """Waiting for language models, likewise."""
+
+
+class LineageBlock(Contract):
+    """Where a run comes from. Outside every run id: `interlock drive` fills it in, the decide stage reads it."""
+
+    parent_run: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")] | None = None
+    """Run whose decision led to this one."""
+    attempt: Annotated[int, Field(ge=1)] = 1
+    """Judged runs of this lineage, this one included."""
 
 
 class Quotas(Contract):
@@ -90,13 +102,20 @@ class Experiment(Contract):
     """Where it runs."""
     agents: dict[str, Agent]
     """Roles by snake_case id."""
-    llm: NoModel
-    """Which language model the agents may ask."""
+    llm: Annotated[NoModel | LanguageModels, Field(discriminator="kind")]
+    """Which language models the agents may ask."""
+    prices: dict[str, Price]
+    """What models cost, by model id."""
     tracking: Tracking
     """Where curves and results go besides the run's own files."""
     budget: Budget
     """Ceilings."""
     recovery: RecoverySettings
     """Bounds inside which a training that fails is healed."""
+    max_attempts: Annotated[int, Field(ge=1, le=100)] | None = None
+    """Judged runs of one lineage before a person is asked; null: `recovery.gate_failures_max`. A person who sets it
+    approves that many."""
+    lineage: LineageBlock = LineageBlock()
+    """The run before this one."""
     control: Control
     """Heartbeats, quotas, production services, control API."""

@@ -28,7 +28,15 @@ STAGE_PARAMS: dict[StageName, tuple[str, ...]] = {
     "evaluate": _BODY,
     "export": (*_BODY, "lane.gates"),
     "judge": ("lane.kind", "lane.gates"),
-    "decide": (*_BODY, "lane.search_space", "agents", "llm"),
+    "decide": (
+        *_BODY,
+        "lane.search_space",
+        "agents",
+        "llm",
+        "max_attempts",
+        "lineage",
+        "recovery.gate_failures_max",
+    ),
 }
 """Which keys of the composed configuration each stage may see. DVC tracks the same ones.
 

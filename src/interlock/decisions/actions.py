@@ -7,59 +7,59 @@ The tables are the whole rule. The guard can only refuse: it never replaces an a
     inconclusive   gather_more retrain escalate waive      shadow_only pause_and_fix reject
     fail           retrain escalate reject                 pause_and_fix reject rollback
     blocked        repair escalate                         pause_and_fix reject
+
+A job's answer has the lane's column without `waive`.
 """
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
-from interlock.contracts.decision import Decision, DecisionContext, LaneAction, ReleaseAction, Statement
+from interlock.contracts.decision import Action, Decision, DecisionContext, Kind, Statement
 from interlock.contracts.verdict import Verdict
 from interlock.decisions.evidence import statement_faults
 from interlock.decisions.search_space import override_faults
 from interlock.errors import DecisionError, Fault
 
-LANE_ACTIONS: Mapping[Verdict, frozenset[LaneAction]] = MappingProxyType(
+Table = Mapping[Verdict, frozenset[Action]]
+
+LANE_ACTIONS: Table = MappingProxyType(
     {
-        Verdict.PASS: frozenset({LaneAction.ACCEPT, LaneAction.ESCALATE}),
-        Verdict.INCONCLUSIVE: frozenset(
-            {LaneAction.GATHER_MORE, LaneAction.RETRAIN, LaneAction.ESCALATE, LaneAction.WAIVE}
-        ),
-        Verdict.FAIL: frozenset({LaneAction.RETRAIN, LaneAction.ESCALATE, LaneAction.REJECT}),
-        Verdict.BLOCKED: frozenset({LaneAction.REPAIR, LaneAction.ESCALATE}),
+        Verdict.PASS: frozenset({Action.ACCEPT, Action.ESCALATE}),
+        Verdict.INCONCLUSIVE: frozenset({Action.GATHER_MORE, Action.RETRAIN, Action.ESCALATE, Action.WAIVE}),
+        Verdict.FAIL: frozenset({Action.RETRAIN, Action.ESCALATE, Action.REJECT}),
+        Verdict.BLOCKED: frozenset({Action.REPAIR, Action.ESCALATE}),
     }
 )
 
-RELEASE_ACTIONS: Mapping[Verdict, frozenset[ReleaseAction]] = MappingProxyType(
+JOB_ACTIONS: Table = MappingProxyType({verdict: actions - {Action.WAIVE} for verdict, actions in LANE_ACTIONS.items()})
+"""A job has no run of its own that somebody could waive."""
+
+RELEASE_ACTIONS: Table = MappingProxyType(
     {
-        Verdict.PASS: frozenset(
-            {ReleaseAction.GO, ReleaseAction.SHADOW_ONLY, ReleaseAction.PAUSE_AND_FIX, ReleaseAction.REJECT}
-        ),
-        Verdict.INCONCLUSIVE: frozenset({ReleaseAction.SHADOW_ONLY, ReleaseAction.PAUSE_AND_FIX, ReleaseAction.REJECT}),
-        Verdict.FAIL: frozenset({ReleaseAction.PAUSE_AND_FIX, ReleaseAction.REJECT, ReleaseAction.ROLLBACK}),
-        Verdict.BLOCKED: frozenset({ReleaseAction.PAUSE_AND_FIX, ReleaseAction.REJECT}),
+        Verdict.PASS: frozenset({Action.GO, Action.SHADOW_ONLY, Action.PAUSE_AND_FIX, Action.REJECT}),
+        Verdict.INCONCLUSIVE: frozenset({Action.SHADOW_ONLY, Action.PAUSE_AND_FIX, Action.REJECT}),
+        Verdict.FAIL: frozenset({Action.PAUSE_AND_FIX, Action.REJECT, Action.ROLLBACK}),
+        Verdict.BLOCKED: frozenset({Action.PAUSE_AND_FIX, Action.REJECT}),
     }
 )
+
+ACTIONS: Mapping[Kind, Table] = MappingProxyType({"lane": LANE_ACTIONS, "job": JOB_ACTIONS, "release": RELEASE_ACTIONS})
 
 PERSON = "person"
 """Name of the policy under which a person's own choice is recorded."""
 
-_PERSONS_ONLY = frozenset({LaneAction.WAIVE})
+_PERSONS_ONLY = frozenset({Action.WAIVE})
 
 
-def allowed_actions(verdict: Verdict, *, policy: str) -> tuple[LaneAction, ...]:
-    """Lane actions open to a policy, in alphabetical order; only a person may waive."""
+def allowed_actions(verdict: Verdict, *, policy: str, kind: Kind = "lane") -> tuple[Action, ...]:
+    """Actions open to a policy, in alphabetical order; only a person may waive."""
     withheld = frozenset() if policy == PERSON else _PERSONS_ONLY
-    return tuple(sorted(LANE_ACTIONS[verdict] - withheld))
+    return tuple(sorted(ACTIONS[kind][verdict] - withheld))
 
 
 def guard(decision: Decision, context: DecisionContext) -> Decision:
     """Return the decision if it stays inside the context, else raise DecisionError with every fault at once."""
-    faults = [
-        *_identity_faults(decision, context),
-        *_action_faults(decision, context),
-        *override_faults(decision.proposed_overrides, context.search_space, context.current),
-        *_statement_faults(decision, context),
-    ]
+    faults = list(decision_faults(decision, context))
     if faults:
         raise DecisionError(
             faults,
@@ -69,8 +69,16 @@ def guard(decision: Decision, context: DecisionContext) -> Decision:
     return decision
 
 
+def decision_faults(decision: Decision, context: DecisionContext) -> Iterator[Fault]:
+    """Everything that is wrong with a decision; nothing when it stays inside the context."""
+    yield from _identity_faults(decision, context)
+    yield from _action_faults(decision, context)
+    yield from override_faults(decision.proposed_overrides, context.search_space, context.current)
+    yield from _statement_faults(decision, context)
+
+
 def _identity_faults(decision: Decision, context: DecisionContext) -> Iterator[Fault]:
-    for field in ("run_id", "judgement_id", "lane", "verdict"):
+    for field in ("kind", "agent", "run_id", "judgement_id", "lane", "job", "verdict"):
         found, expected = str(getattr(decision, field)), str(getattr(context, field))
         if found != expected:
             yield Fault(key=field, problem="is not the one decided upon", value=found, allowed=(expected,))
@@ -81,7 +89,7 @@ def _identity_faults(decision: Decision, context: DecisionContext) -> Iterator[F
 
 
 def _action_faults(decision: Decision, context: DecisionContext) -> Iterator[Fault]:
-    open_to_policy = set(allowed_actions(context.verdict, policy=decision.policy))
+    open_to_policy = set(allowed_actions(context.verdict, policy=decision.policy, kind=context.kind))
     allowed = tuple(sorted(open_to_policy & set(context.allowed)))
     if decision.action not in allowed:
         yield Fault(
@@ -90,7 +98,7 @@ def _action_faults(decision: Decision, context: DecisionContext) -> Iterator[Fau
             value=str(decision.action),
             allowed=tuple(map(str, allowed)),
         )
-    if decision.action is LaneAction.RETRAIN and not decision.proposed_overrides:
+    if decision.action is Action.RETRAIN and context.kind == "lane" and not decision.proposed_overrides:
         yield Fault(key="proposed_overrides", problem="a retrain changes something: the same run gives the same bits")
 
 

@@ -12,6 +12,7 @@ from interlock.decisions.evidence import Value, gather
 def build_context(
     judgement: Judgement,
     *,
+    agent: str,
     facts: Mapping[str, Value],
     current: Mapping[str, Number],
     search_space: Mapping[str, Range],
@@ -23,6 +24,7 @@ def build_context(
 
     Args:
         judgement: What was judged.
+        agent: Who decides.
         facts: Recorded facts as `<stage>.<fact>`. The rules look at `train.trend` (`improving`, `flat`, `rising` or
             `stalled`) and `train.overfitting` (a bool). Raises DecisionError for a name that is no stage's.
         current: Present values of the search space's keys.
@@ -32,6 +34,7 @@ def build_context(
         policy: Name of who decides; a person has one action more.
     """
     return DecisionContext(
+        agent=agent,
         run_id=judgement.run_id,
         judgement_id=judgement.judgement_id,
         lane=judgement.lane,

@@ -15,9 +15,9 @@ from fnmatch import fnmatchcase
 from typing import Literal
 
 from interlock.contracts.decision import (
+    Action,
     Decision,
     DecisionContext,
-    LaneAction,
     Number,
     Statement,
 )
@@ -138,7 +138,7 @@ RULES: tuple[Rule, ...] = (
 
 @dataclass(frozen=True, kw_only=True)
 class _Choice:
-    action: LaneAction
+    action: Action
     reasons: tuple[Statement, ...]
     confidence: Confidence
     overrides: dict[str, Number]
@@ -152,10 +152,13 @@ def decide(context: DecisionContext) -> Decision:
         choice = _escalate(context, f"the rules would choose {choice.action}, which is not open here")
     cited = {name for statement in (*choice.reasons, *choice.risks) for name in statement.evidence}
     decision = Decision(
+        kind=context.kind,
+        agent=context.agent,
         decision_id=decision_id(context, policy=POLICY),
         judgement_id=context.judgement_id,
         run_id=context.run_id,
         lane=context.lane,
+        job=context.job,
         verdict=context.verdict,
         action=choice.action,
         reasons=choice.reasons,
@@ -175,7 +178,7 @@ def decision_id(context: DecisionContext, *, policy: str, answers: tuple[str, ..
 
 def _on_pass(context: DecisionContext) -> _Choice:
     reasons = tuple(_about(row, "") for row in _deciding(context))
-    return _Choice(action=LaneAction.ACCEPT, reasons=reasons, confidence="high", overrides={})
+    return _Choice(action=Action.ACCEPT, reasons=reasons, confidence="high", overrides={})
 
 
 def _on_inconclusive(context: DecisionContext) -> _Choice:
@@ -189,7 +192,7 @@ def _on_inconclusive(context: DecisionContext) -> _Choice:
         )
         for row in open_rows
     )
-    return _Choice(action=LaneAction.GATHER_MORE, reasons=reasons, confidence="medium", overrides={})
+    return _Choice(action=Action.GATHER_MORE, reasons=reasons, confidence="medium", overrides={})
 
 
 def _on_fail(context: DecisionContext) -> _Choice:
@@ -212,7 +215,7 @@ def _on_blocked(context: DecisionContext) -> _Choice:
     if not mendable or context.attempts >= context.max_attempts:
         return _escalate(context, "running again would not mend it, or was tried often enough")
     reasons = tuple(_about(row, "evaluate again") for row in rows)
-    return _Choice(action=LaneAction.REPAIR, reasons=reasons, confidence="medium", overrides={})
+    return _Choice(action=Action.REPAIR, reasons=reasons, confidence="medium", overrides={})
 
 
 _CHOOSE: dict[Verdict, Callable[[DecisionContext], _Choice]] = {
@@ -231,7 +234,7 @@ def _retrain(context: DecisionContext, rule: Rule, helped: list[GateResult], ove
     others = [row for row in _deciding(context) if row.verdict is not Verdict.PASS and row not in helped]
     risks = tuple(_about(row, "this change does not aim at it") for row in others)
     return _Choice(
-        action=LaneAction.RETRAIN, reasons=tuple(reasons), confidence=rule.confidence, overrides=overrides, risks=risks
+        action=Action.RETRAIN, reasons=tuple(reasons), confidence=rule.confidence, overrides=overrides, risks=risks
     )
 
 
@@ -241,7 +244,7 @@ def _escalate(context: DecisionContext, why: str) -> _Choice:
     lineage = ("lineage.attempts", "lineage.max_attempts")
     head = Statement(text=f"{why} (run {{{lineage[0]}}} of {{{lineage[1]}}})", evidence=lineage)
     return _Choice(
-        action=LaneAction.ESCALATE, reasons=(head, *(_about(row, "") for row in rows)), confidence="high", overrides={}
+        action=Action.ESCALATE, reasons=(head, *(_about(row, "") for row in rows)), confidence="high", overrides={}
     )
 
 

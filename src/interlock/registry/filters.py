@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from interlock.contracts.decision import LaneAction
+from interlock.contracts.decision import Action
 from interlock.contracts.verdict import Verdict
 from interlock.errors import UsageError
 
@@ -42,7 +42,7 @@ KEYS: Mapping[str, Kind] = {
 
 _CLOSED: Mapping[str, tuple[str, ...]] = {
     "verdict": tuple(item.value for item in Verdict),
-    "decision": tuple(item.value for item in LaneAction),
+    "decision": tuple(item.value for item in Action),
 }
 _SHOWN_NAMES = 16
 _TERM = re.compile(r"^(?P<key>[\w.]+?)\s*(?P<sign>>=|<=|!=|=|>|<|~)\s*(?P<value>.*)$", re.DOTALL)

@@ -65,7 +65,7 @@ def work_folder(home: Path, *, lane: str, composed: str, needs: Mapping[str, str
 def _read_by_stages(composed: str) -> dict[str, Any]:
     """What stages may read. How a run is shown and watched is left out: that runs nothing again."""
     values = yaml.load(composed, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    return {key: value for key, value in values.items() if key not in ("tracking", "control", "recovery")}
+    return {key: value for key, value in values.items() if key not in ("tracking", "control", "recovery", "prices")}
 
 
 def run_lane(place: Place, *, progress: Progress, stages: Collection[StageName] = STAGES) -> None:

@@ -8,7 +8,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from interlock.contracts.agent import Agent
-from interlock.contracts.decision import Decision, DecisionContext, LaneAction
+from interlock.contracts.decision import Action, Decision, DecisionContext
 from interlock.contracts.lane import Range
 from interlock.contracts.lane_report import LaneReport
 from interlock.contracts.spelling import spelled
@@ -33,9 +33,9 @@ LANE_REPORT = "lane_report.yaml"
 
 _AGENTS = TypeAdapter(dict[str, Agent])
 _SPACE = TypeAdapter(dict[str, Range])
-_STATES: dict[LaneAction, Literal["completed", "escalated"]] = {
-    LaneAction.ACCEPT: "completed",
-    LaneAction.ESCALATE: "escalated",
+_STATES: dict[Action, Literal["completed", "escalated"]] = {
+    Action.ACCEPT: "completed",
+    Action.ESCALATE: "escalated",
 }
 
 
@@ -73,18 +73,20 @@ def _context(frame: Frame, judgement: Judgement, agents: Mapping[str, Agent]) ->
     """What the policy sees. A run that a person started begins its lineage, so this is its first attempt."""
     space = _SPACE.validate_json(canonical_json(frame.params["lane"].get("search_space", {})))
     current = {key: value for key in space if isinstance(value := lookup(frame.params, key), int | float)}
+    lineage = frame.params["lineage"]
     return build_context(
         judgement,
+        agent=_decider(agents),
         facts=_facts(frame),
         current=current,
         search_space=space,
-        attempts=1,
-        max_attempts=_decider(agents).policy.max_attempts,
+        attempts=lineage["attempt"],
+        max_attempts=frame.params["max_attempts"] or frame.params["recovery"]["gate_failures_max"],
         policy=rules.POLICY,
     )
 
 
-def _decider(agents: Mapping[str, Agent]) -> Agent:
+def _decider(agents: Mapping[str, Agent]) -> str:
     """The one agent that owns this stage."""
     owners = [name for name, agent in agents.items() if "decide" in agent.stages]
     if len(owners) != 1:
@@ -94,7 +96,7 @@ def _decider(agents: Mapping[str, Agent]) -> Agent:
             value=owners,
             hint="set `stages: [decide]` on one agent in conf/agent",
         )
-    return agents[owners[0]]
+    return owners[0]
 
 
 def _facts(frame: Frame) -> dict[str, Value]:

@@ -28,7 +28,7 @@ KEYS = sorted(known_keys(experiment_model(find_lane("toy")), VALUES))
         ("lr", "lane.optimizer.lr"),
         ("trainer.steps", "lane.trainer.steps"),
         ("sede", "seed"),
-        ("agents.scuot.policy.max_attempts", "agents.scout.policy.max_attempts"),
+        ("agents.scuot.budget.calls", "agents.scout.budget.calls"),
         ("hardware.thraeds", "hardware.threads"),
         ("something.else.entirely", ""),
         ("qqqq", ""),

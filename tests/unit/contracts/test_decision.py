@@ -5,7 +5,7 @@ import itertools
 import pytest
 from pydantic import ValidationError
 
-from interlock.contracts.decision import Decision, Evidence, LaneAction, Statement
+from interlock.contracts.decision import Action, Decision, Evidence, Statement
 from interlock.contracts.verdict import Verdict
 
 SHA = "d" * 64
@@ -18,7 +18,7 @@ def decision(**changes):
         "run_id": "r",
         "lane": "l",
         "verdict": Verdict.FAIL,
-        "action": LaneAction.ESCALATE,
+        "action": Action.ESCALATE,
         "reasons": (Statement(text="see {e}", evidence=("e",)),),
         "confidence": "high",
         "policy": "rules",
@@ -30,10 +30,10 @@ def decision(**changes):
 def test_nothing_but_a_pass_can_be_accepted():
     for verdict, policy in itertools.product(Verdict, ["rules", "llm", "person"]):
         if verdict is Verdict.PASS:
-            assert decision(verdict=verdict, action=LaneAction.ACCEPT, policy=policy)
+            assert decision(verdict=verdict, action=Action.ACCEPT, policy=policy)
         else:
             with pytest.raises(ValidationError, match="cannot be accepted"):
-                decision(verdict=verdict, action=LaneAction.ACCEPT, policy=policy)
+                decision(verdict=verdict, action=Action.ACCEPT, policy=policy)
 
 
 @pytest.mark.parametrize(
@@ -43,9 +43,9 @@ def test_nothing_but_a_pass_can_be_accepted():
         {"proposed_overrides": {"lane.optimizer.lr": 0.1}},
         {"confidence": "certain"},
         {"action": "promote"},
-        {"action": LaneAction.RETRAIN, "proposed_overrides": {"k": float("nan")}},
-        {"action": LaneAction.RETRAIN, "proposed_overrides": {"k": True}},
-        {"action": LaneAction.RETRAIN, "proposed_overrides": {"k": "0.1"}},
+        {"action": Action.RETRAIN, "proposed_overrides": {"k": float("nan")}},
+        {"action": Action.RETRAIN, "proposed_overrides": {"k": True}},
+        {"action": Action.RETRAIN, "proposed_overrides": {"k": "0.1"}},
     ],
     ids=str,
 )
@@ -63,7 +63,7 @@ def test_a_statement_cites_something(fields):
 
 
 def test_survives_json():
-    whole = decision(action=LaneAction.RETRAIN, proposed_overrides={"lr": 0.1, "epochs": 4})
+    whole = decision(action=Action.RETRAIN, proposed_overrides={"lr": 0.1, "epochs": 4})
     again = Decision.model_validate_json(whole.model_dump_json())
     assert again == whole
     assert [type(value) for value in again.proposed_overrides.values()] == [float, int]

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from interlock.contracts.decision import Decision, DecisionContext, Evidence, LaneAction, ReleaseAction, Statement
+from interlock.contracts.decision import Action, Decision, DecisionContext, Evidence, Statement
 from interlock.contracts.lane import Range
 from interlock.contracts.verdict import Cause, GateResult, Verdict
 from interlock.decisions.actions import LANE_ACTIONS, RELEASE_ACTIONS, allowed_actions, guard
@@ -46,7 +46,7 @@ def context(verdict, **changes):
         "search_space": SPACE,
         "attempts": 1,
         "max_attempts": 2,
-        "allowed": tuple(LaneAction),
+        "allowed": tuple(Action),
     }
     return DecisionContext(**(fields | changes))
 
@@ -62,7 +62,7 @@ def decision(verdict, action, **changes):
         "reasons": (Statement(text="because {gate.g.reason}", evidence=(FACT.id,)),),
         "confidence": "low",
         "policy": "rules",
-        "proposed_overrides": {"lane.optimizer.lr": 0.001} if action is LaneAction.RETRAIN else {},
+        "proposed_overrides": {"lane.optimizer.lr": 0.001} if action is Action.RETRAIN else {},
         "evidence": (FACT,),
     }
     return Decision(**(fields | changes))
@@ -87,21 +87,21 @@ def test_release_table_is_the_specification():
 
 
 def test_only_a_pass_opens_the_way_forward():
-    assert [v for v, actions in LANE_ACTIONS.items() if LaneAction.ACCEPT in actions] == [Verdict.PASS]
-    assert [v for v, actions in RELEASE_ACTIONS.items() if ReleaseAction.GO in actions] == [Verdict.PASS]
-    assert all(LaneAction.ESCALATE in actions for actions in LANE_ACTIONS.values())
+    assert [v for v, actions in LANE_ACTIONS.items() if Action.ACCEPT in actions] == [Verdict.PASS]
+    assert [v for v, actions in RELEASE_ACTIONS.items() if Action.GO in actions] == [Verdict.PASS]
+    assert all(Action.ESCALATE in actions for actions in LANE_ACTIONS.values())
 
 
 def test_the_tables_cannot_be_changed():
     with pytest.raises(TypeError):
-        LANE_ACTIONS[Verdict.FAIL] = frozenset({LaneAction.ACCEPT})
+        LANE_ACTIONS[Verdict.FAIL] = frozenset({Action.ACCEPT})
 
 
 @pytest.mark.parametrize(
-    ("verdict", "action", "policy"), list(itertools.product(Verdict, LaneAction, ["rules", "llm", "person"]))
+    ("verdict", "action", "policy"), list(itertools.product(Verdict, Action, ["rules", "llm", "person"]))
 )
 def test_guard_lets_through_exactly_the_table(verdict, action, policy):
-    expected = action in LANE_ACTIONS[verdict] and (action is not LaneAction.WAIVE or policy == "person")
+    expected = action in LANE_ACTIONS[verdict] and (action is not Action.WAIVE or policy == "person")
     try:
         passed = guard(decision(verdict, action, policy=policy), context(verdict)) is not None
     except (DecisionError, ValidationError):
@@ -111,7 +111,7 @@ def test_guard_lets_through_exactly_the_table(verdict, action, policy):
 
 
 def test_guard_holds_even_where_validation_was_bypassed():
-    forged = decision(Verdict.FAIL, LaneAction.ESCALATE).model_copy(update={"action": LaneAction.ACCEPT})
+    forged = decision(Verdict.FAIL, Action.ESCALATE).model_copy(update={"action": Action.ACCEPT})
     with pytest.raises(DecisionError, match="not allowed to rules after a verdict of fail"):
         guard(forged, context(Verdict.FAIL))
     claimed = forged.model_copy(update={"verdict": Verdict.PASS})
@@ -120,18 +120,18 @@ def test_guard_holds_even_where_validation_was_bypassed():
 
 
 def test_a_context_can_only_narrow():
-    narrow = context(Verdict.FAIL, allowed=(LaneAction.REJECT,))
-    assert guard(decision(Verdict.FAIL, LaneAction.REJECT), narrow)
+    narrow = context(Verdict.FAIL, allowed=(Action.REJECT,))
+    assert guard(decision(Verdict.FAIL, Action.REJECT), narrow)
     with pytest.raises(DecisionError, match=r"allowed: reject"):
-        guard(decision(Verdict.FAIL, LaneAction.ESCALATE), narrow)
+        guard(decision(Verdict.FAIL, Action.ESCALATE), narrow)
     with pytest.raises(DecisionError, match="not allowed"):
-        guard(decision(Verdict.FAIL, LaneAction.REPAIR), context(Verdict.FAIL, allowed=(LaneAction.REPAIR,)))
+        guard(decision(Verdict.FAIL, Action.REPAIR), context(Verdict.FAIL, allowed=(Action.REPAIR,)))
 
 
 def test_every_fault_is_named_at_once():
     bad = decision(
         Verdict.FAIL,
-        LaneAction.RETRAIN,
+        Action.RETRAIN,
         judgement_id="e" * 64,
         reasons=(Statement(text="9 of {gate.x.n}", evidence=("gate.y.n",)),),
         proposed_overrides={"lane.optimizer.lr": 5.0, "lane.optimizer.lrr": 0.01, "seed": 3},
@@ -158,13 +158,13 @@ def test_every_fault_is_named_at_once():
 
 def test_a_retrain_without_a_change_is_refused():
     with pytest.raises(DecisionError, match="changes something"):
-        guard(decision(Verdict.FAIL, LaneAction.RETRAIN, proposed_overrides={}), context(Verdict.FAIL))
+        guard(decision(Verdict.FAIL, Action.RETRAIN, proposed_overrides={}), context(Verdict.FAIL))
 
 
 def test_invented_evidence_is_refused():
     made_up = Evidence(id=FACT.id, value="g 0.900 >= 0.500", pointer=FACT.pointer)
     with pytest.raises(DecisionError, match="not a fact of this context"):
-        guard(decision(Verdict.FAIL, LaneAction.ESCALATE, evidence=(made_up,)), context(Verdict.FAIL))
+        guard(decision(Verdict.FAIL, Action.ESCALATE, evidence=(made_up,)), context(Verdict.FAIL))
 
 
 def test_a_context_cannot_claim_another_verdict_than_its_rows():
@@ -177,12 +177,12 @@ def test_a_context_cannot_claim_another_verdict_than_its_rows():
 @given(
     verdict=st.sampled_from(Verdict),
     claimed=st.sampled_from(Verdict),
-    action=st.sampled_from(LaneAction),
+    action=st.sampled_from(Action),
     text=st.text(min_size=1, max_size=60),
     cited=st.lists(st.sampled_from([FACT.id, "nothing"]), min_size=1, max_size=2),
     policy=st.text(min_size=1, max_size=8),
     overrides=st.dictionaries(st.sampled_from(["lane.optimizer.lr", "seed"]), st.floats() | st.integers(), max_size=2),
-    allowed=st.lists(st.sampled_from(LaneAction), max_size=7),
+    allowed=st.lists(st.sampled_from(Action), max_size=7),
 )
 def test_adversarial_proposals_never_accept_anything_but_a_pass(
     verdict, claimed, action, text, cited, policy, overrides, allowed
@@ -208,6 +208,6 @@ def test_adversarial_proposals_never_accept_anything_but_a_pass(
     assert claimed is verdict
     assert action in LANE_ACTIONS[verdict]
     assert action in allowed
-    assert (action is LaneAction.ACCEPT) <= (verdict is Verdict.PASS)
+    assert (action is Action.ACCEPT) <= (verdict is Verdict.PASS)
     assert all(key == "lane.optimizer.lr" and 1e-5 <= value <= 1e-1 for key, value in overrides.items())
     assert not any(character.isnumeric() for character in text)

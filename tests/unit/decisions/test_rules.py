@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from interlock.contracts.decision import LaneAction
+from interlock.contracts.decision import Action
 from interlock.contracts.lane import Range
 from interlock.contracts.verdict import Cause, GateResult, Judgement, Verdict, fold
 from interlock.decisions.actions import LANE_ACTIONS
@@ -74,18 +74,18 @@ def said(decision):
 
 def test_a_pass_is_accepted():
     made = decide(context(row("r_at_5", Verdict.PASS), row("r_at_10", severity="advise")))
-    assert (made.action, made.confidence, made.policy) == (LaneAction.ACCEPT, "high", "rules")
+    assert (made.action, made.confidence, made.policy) == (Action.ACCEPT, "high", "rules")
     assert said(made) == ["r_at_5 0.300 against 0.500, n=200"]
 
 
 def test_inconclusive_says_how_many_items_would_decide():
     made = decide(context(row("r_at_5", Verdict.INCONCLUSIVE, n_needed=2600), row("echo_loop", Verdict.PASS)))
-    assert made.action is LaneAction.GATHER_MORE
+    assert made.action is Action.GATHER_MORE
     assert said(made) == ["r_at_5 0.300 against 0.500, n=200: measure about 2600 items"]
 
 
 def test_inconclusive_that_no_number_decides_goes_to_a_person():
-    assert decide(context(row("r_at_5", Verdict.INCONCLUSIVE))).action is LaneAction.ESCALATE
+    assert decide(context(row("r_at_5", Verdict.INCONCLUSIVE))).action is Action.ESCALATE
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_inconclusive_that_no_number_decides_goes_to_a_person():
 )
 def test_a_fail_changes_one_thing_by_the_table(metric, facts, attempts, overrides):
     made = decide(context(row(metric), facts=facts, attempts=attempts, max_attempts=9))
-    assert (made.action, made.proposed_overrides) == (LaneAction.RETRAIN, overrides)
+    assert (made.action, made.proposed_overrides) == (Action.RETRAIN, overrides)
     assert said(made)[0].startswith(f"{metric} 0.300 against 0.500, n=200: ")
     assert {f"search.{key}" for key in overrides} <= set(made.reasons[0].evidence)
 
@@ -132,7 +132,7 @@ def test_causes_stand_before_symptoms():
 )
 def test_a_fail_that_no_rule_helps_goes_to_a_person(broken):
     made = decide(broken)
-    assert made.action is LaneAction.ESCALATE
+    assert made.action is Action.ESCALATE
     assert said(made)[-1].endswith("against 0.500, n=200")
 
 
@@ -143,13 +143,13 @@ def test_escalation_counts_the_runs():
 @pytest.mark.parametrize("cause", Cause)
 def test_a_block_is_repaired_where_running_again_can_mend_it(cause):
     made = decide(context(row("r_at_5", Verdict.BLOCKED, cause=cause)))
-    assert made.action is (LaneAction.REPAIR if cause in REPAIRABLE else LaneAction.ESCALATE)
-    assert decide(context(row("r_at_5", Verdict.BLOCKED, cause=cause), attempts=2)).action is LaneAction.ESCALATE
+    assert made.action is (Action.REPAIR if cause in REPAIRABLE else Action.ESCALATE)
+    assert decide(context(row("r_at_5", Verdict.BLOCKED, cause=cause), attempts=2)).action is Action.ESCALATE
 
 
 def test_one_cause_that_cannot_be_mended_is_enough_to_ask():
     rows = (row("a", Verdict.BLOCKED, cause=Cause.MISSING), row("b", Verdict.BLOCKED, cause=Cause.UNIT))
-    assert decide(context(*rows)).action is LaneAction.ESCALATE
+    assert decide(context(*rows)).action is Action.ESCALATE
 
 
 def test_the_table_has_no_numerals_in_its_sentences():
@@ -221,12 +221,12 @@ def contexts(draw):
 def test_every_decision_is_allowed_cited_and_inside_the_space(shown):
     made = decide(shown)
     assert made.action in LANE_ACTIONS[shown.verdict]
-    assert (made.action is LaneAction.ACCEPT) == (shown.verdict is Verdict.PASS)
-    assert made.action is not LaneAction.WAIVE
+    assert (made.action is Action.ACCEPT) == (shown.verdict is Verdict.PASS)
+    assert made.action is not Action.WAIVE
     check_overrides(made.proposed_overrides, shown.search_space, shown.current)
-    assert (made.action is LaneAction.RETRAIN) == bool(made.proposed_overrides)
+    assert (made.action is Action.RETRAIN) == bool(made.proposed_overrides)
     assert all(reason.evidence for reason in made.reasons)
     for statement in (*made.reasons, *made.risks):
         assert render(statement.text, made.evidence)
     if shown.verdict in (Verdict.FAIL, Verdict.BLOCKED) and shown.attempts >= shown.max_attempts:
-        assert made.action is LaneAction.ESCALATE
+        assert made.action is Action.ESCALATE

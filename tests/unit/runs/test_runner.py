@@ -40,7 +40,7 @@ def test_all_stages_then_none(make_place):
     [
         ("lane.gates.accuracy.target=0.7", ["export", "judge", "decide"]),
         ("lane.optimizer.lr=0.4", ["train", "evaluate", "export", "judge", "decide"]),
-        ("agents.dir_models.policy.max_attempts=3", ["decide"]),
+        ("max_attempts=3", ["decide"]),
         ("budget.compute_hours_max=1", []),
         pytest.param("experiment.notes=hello", [], marks=pytest.mark.slow),
     ],

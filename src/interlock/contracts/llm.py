@@ -1,0 +1,77 @@
+"""Language models: which ones agents may ask, in which order, and what they cost.
+
+`llm.*` names models by short names; an agent's policy may give an order of its own. Prices stand in `conf/prices`, by
+the model id as the vendor spells it: a model without a price is never called.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from interlock.contracts.base import Contract
+
+
+class NoModel(Contract):
+    """No language model is asked; rules decide."""
+
+    kind: Literal["none"]
+
+
+class Model(Contract):
+    """One model behind one endpoint."""
+
+    provider: Literal["anthropic", "google", "openai_compatible"]
+    """Wire protocol. Local servers (Ollama, vLLM, llama.cpp) speak `openai_compatible`."""
+    model: Annotated[str, Field(min_length=1)]
+    """Model id as the provider spells it, e.g. `claude-sonnet-4-5`."""
+    base_url: str | None = None
+    """Address of the endpoint; null is the vendor's own."""
+    key_env: str | None = None
+    """Environment variable with the API key; null where the endpoint wants none. The key itself is never configured."""
+    mode: Literal["tools", "json_schema", "json"] = "tools"
+    """How the form of the answer is asked for: as a tool's arguments, by a schema, or as plain JSON."""
+    context_tokens: Annotated[int, Field(ge=1024)]
+    """Window of the model, answer included."""
+    answer_tokens_max: Annotated[int, Field(ge=64)] = 2048
+    """Longest answer."""
+    timeout_s: Annotated[float, Field(gt=0.0)] = 60.0
+    """For one request."""
+
+
+class LanguageModels(Contract):
+    """The models that may be asked."""
+
+    kind: Literal["models"]
+    models: Annotated[dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], Model], Field(min_length=1)]
+    """By short name."""
+    order: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Who is asked first, and who when that fails; for agents that give no order of their own."""
+    mode: Literal["auto", "replay", "live"] = "auto"
+    """`replay`: recorded answers alone, and a missing one is an error. `auto`: recorded ones, else the models, else
+    rules. `live`: ask, whatever is recorded. DVC stages replay, whatever stands here."""
+    temperature: Annotated[float, Field(ge=0.0, le=2.0)] = 0.0
+    """Sampling temperature."""
+    sample: Annotated[int, Field(ge=1)] = 1
+    """Part of the question's key: another number asks the same again and keeps both answers."""
+    corrections_max: Annotated[int, Field(ge=0, le=2)] = 2
+    """How often the faults of an answer go back to the model before the next one is asked."""
+    retries_max: Annotated[int, Field(ge=0, le=3)] = 2
+    """How often a request is sent again after a time-out, a rate limit or a server's failure."""
+
+    @model_validator(mode="after")
+    def _order_names_models(self) -> "LanguageModels":
+        unknown = sorted(set(self.order) - set(self.models))
+        if unknown:
+            raise ValueError(f"order names {unknown}, which llm.models does not have: {sorted(self.models)}")
+        return self
+
+
+class Price(Contract):
+    """What a model costs."""
+
+    input_usd_per_million_tokens: Annotated[float, Field(ge=0.0)]
+    output_usd_per_million_tokens: Annotated[float, Field(ge=0.0)]
+    as_of: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+    """Day on which the price was read."""
+    source: str
+    """Where it was read."""
