@@ -6,6 +6,7 @@
     |-- DataError                 1   a dataset or a file of records is refused
     |-- DecisionError             1   a decision steps outside what the verdict or the search space allows
     |   `-- NoDecisionError       1   a policy came to no decision; carries everything that was tried
+    |       `-- NotRecordedError  1   a replay lacks a recorded answer
     |-- StageError                1   a stage cannot run or broke its contract
     |   |-- NonFiniteError        1   NaN or Inf in a loss or a gradient
     |   |-- StalledError          1   the training loss does not fall
@@ -137,6 +138,10 @@ class NoDecisionError(DecisionError):
     """A policy came to no decision. `trail` says what was tried; a guard hands it on to its fallback."""
 
     trail: tuple[Any, ...] = ()
+
+
+class NotRecordedError(NoDecisionError):
+    """Replay alone was asked for and an answer is missing. No guard falls back on it: the same decision is wanted."""
 
 
 class StageError(InterlockError):

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 HEAVY = {
-    "dvc", "faiss", "hydra", "instructor", "lightning", "matplotlib", "numba", "omegaconf", "onnx", "onnxruntime",
-    "pandas", "pyarrow", "pymc", "scipy", "sklearn", "torch", "transformers", "wandb",
+    "anthropic", "dvc", "faiss", "google", "httpx2", "hydra", "instructor", "lightning", "matplotlib", "numba",
+    "omegaconf", "onnx", "onnxruntime", "openai", "pandas", "pyarrow", "pymc", "scipy", "sklearn", "torch",
+    "transformers", "wandb",
 }  # fmt: skip
 LIGHT_PACKAGES = ("contracts", "decisions", "provenance", "registry")
 LOADED = "import json, sys; print(json.dumps(sorted({name.split('.')[0] for name in sys.modules})))"

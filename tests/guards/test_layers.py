@@ -36,7 +36,7 @@ def test_every_package_has_a_layer(contracts: list[dict[str, object]]) -> None:
 
 @pytest.mark.parametrize("layer", ["contracts", "decisions", "errors", "gates", "provenance", "registry"])
 def test_what_judges_never_loads_a_training_library(contracts: list[dict[str, object]], layer: str) -> None:
-    (contract,) = [contract for contract in contracts if contract["type"] == "forbidden"]
+    (contract,) = [contract for contract in contracts if str(contract["name"]).startswith("What judges and records")]
     sources, forbidden = contract["source_modules"], contract["forbidden_modules"]
     assert isinstance(sources, list)
     assert isinstance(forbidden, list)

@@ -72,6 +72,12 @@ def finished_workspace(tmp_path_factory: pytest.TempPathFactory) -> Callable[...
     return finished
 
 
+@pytest.fixture(scope="session")
+def open_workspace() -> Callable[[Path], Workspace]:
+    """The commands of a workspace that stands in a folder already."""
+    return lambda path: Workspace(path, _environment(path))
+
+
 def _make(workspace: Workspace, lanes: tuple[str, ...], *, git: bool) -> None:
     path = workspace.path
     path.mkdir()

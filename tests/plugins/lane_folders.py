@@ -55,6 +55,8 @@ class LaneFolder:
         self.folder, self.run_id, self.started, self.commit = folder, run_id, started, commit
         self.params = {**BODY, "seed": seed}
         self.executions = 0
+        self.environment = {"python_version": "3.11.7", "machine_class": "x86_64/any/avx2/cpu"}
+        self.lock_sha256 = digest("lock")
 
     def finish(self, *, export="completed", verdict="pass", until="decide", **changes):
         steps = {
@@ -147,7 +149,7 @@ class LaneFolder:
             host="workbench",
             git_commit=self.commit,
             git_dirty=False,
-            environment={"python_version": "3.11.7", "machine_class": "x86_64/any/avx2/cpu"},
+            environment=self.environment,
             volatile_artifacts=describe_files(folder, volatile),
         )
         write(folder / "observations.json", pretty_json(observations))
@@ -160,7 +162,7 @@ class LaneFolder:
             params_sha256=sha256_json(params),
             params=params,
             code_sha256=digest(say.get("code", stage)),
-            lock_sha256=digest("lock"),
+            lock_sha256=self.lock_sha256,
             inputs={name: sha256_file(self.folder / name / "outputs.json") for name in STAGE_INPUTS[stage]},
             artifacts=describe_files(folder, set(files) - set(volatile)),
             volatile=tuple(volatile),

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from interlock.cli import configure, jobs, look, people, proof, team, work
+from interlock.cli import configure, decide, jobs, look, people, proof, team, work
 from interlock.errors import ExitCode, InterlockError
 
 app = typer.Typer(
@@ -18,7 +18,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-for room in (configure, work, jobs, look, proof, people, team):
+for room in (configure, work, decide, jobs, look, proof, people, team):
     app.add_typer(room.app)
 
 

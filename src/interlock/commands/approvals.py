@@ -110,7 +110,8 @@ def _approval_lines(item: Approval, signature: str | None) -> list[str]:
     if item.because:
         lines.append(f"          because {_plain(item.because)}")
     if item.state == "requested":
-        lines.append(f'          interlock approve {subject} --for {item.purpose} --by NAME --reason "..."')
+        attempts = f" --attempts {item.scope['max_attempts']}" if item.purpose == "more_attempts" else ""
+        lines.append(f'          interlock approve {subject} --for {item.purpose}{attempts} --by NAME --reason "..."')
     if item.note:
         lines.append(f"          {_plain(item.note)}")
     bound = f"digest {item.subject[:16]}..." if item.model else f"run {item.subject}"

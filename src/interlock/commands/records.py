@@ -166,6 +166,7 @@ def show_run(workspace: Path, run: str, *, as_json: bool) -> None:
     _print(facts)
     if view.judgements:
         _print_judgements(home, view)
+    _print_decisions(view)
     if view.card:
         results = _table("metric", "value")
         for metric, result in sorted(view.card.results.items()):
@@ -185,6 +186,26 @@ def _print_judgements(home: Path, view: queries.RunView) -> None:
     standing, _, _ = judged(home, view)
     if standing:
         _print(verdict_table(standing, width=_console().width))
+
+
+def _print_decisions(view: queries.RunView) -> None:
+    """Every decision, oldest first, the one that stands marked; and what language models cost."""
+    if view.decisions:
+        table = _table("decision", "decided", "by", "model", "asked", "id")
+        for row in view.decisions:
+            stands = row.decision_id == view.run.decision_id
+            action = f"[bold]{row.action}[/]" if stands else f"[dim]{row.action}[/]"
+            by = f"{_plain(row.person)}, a person" if row.person else f"{row.policy}, {row.agent}"
+            asked = "interlock decide" if row.source == BY_HAND else "the pipeline"
+            table.add_row(action, _minute(row.at) or "-", by, _plain(row.model) or "-", asked, row.decision_id[:16])
+        _print(table)
+    if view.spent:
+        table = _table("agent", "language model", "answers", "calls", "tokens in", "tokens out", "USD", "waiting")
+        for spent in view.spent:
+            counts = (spent.answers, spent.calls, spent.tokens_in, spent.tokens_out)
+            numbers = [f"{number:,}" for number in counts]
+            table.add_row(spent.agent, _plain(spent.model), *numbers, f"{spent.usd:,.4f}", f"{spent.seconds:.1f} s")
+        _print(table)
 
 
 def _print_head(run: queries.RunRow) -> None:

@@ -26,13 +26,16 @@ class ModelPolicy(Contract):
 
 
 class PersonPolicy(Contract):
-    """Wait for a person."""
+    """Wait for a person: `interlock decide RUN --as NAME --action ACTION --reason WHY`."""
 
     kind: Literal["person"]
 
 
 class QuorumPolicy(Contract):
-    """Several agents vote, each by its own policy and on its own evidence."""
+    """Several agents vote on a release, each by its own policy and on its own evidence.
+
+    How votes fold stands in `interlock.decisions.votes`.
+    """
 
     kind: Literal["quorum"]
     members: Annotated[tuple[str, ...], Field(min_length=3)]
@@ -60,7 +63,7 @@ class GuardPolicy(Contract):
     proposal: Annotated["ModelPolicy | QuorumPolicy | PersonPolicy | RulesPolicy", Field(discriminator="kind")]
     """Who proposes."""
     fallback: RulesPolicy = RulesPolicy(kind="rules")
-    """Who decides where nobody proposed anything that holds."""
+    """Who decides where nobody proposed anything that holds. It never moves forward for a quorum or a person."""
 
 
 Policy = Annotated[RulesPolicy | GuardPolicy, Field(discriminator="kind")]

@@ -47,6 +47,12 @@ class Outcome(StrEnum):
     """Not called: even the shortest context does not fit into the model's window."""
     NOT_RECORDED = "not_recorded"
     """Replay alone was asked for, and nobody has recorded this answer."""
+    NOT_CONFIGURED = "not_configured"
+    """Not called: `llm` names no model that this agent may ask."""
+    WAITING = "waiting"
+    """No model: a person is asked, and has not said anything yet."""
+    NOT_HEARD = "not_heard"
+    """No model: a member of a quorum did not vote, so there is no quorum."""
 
 
 class Usage(Contract):
@@ -101,7 +107,7 @@ class Answer(Contract):
     agent: str
     """Who asked, e.g. `dir_models`."""
     model: str
-    """`<provider>/<model id>`, e.g. `anthropic/claude-sonnet-4-5`."""
+    """`<provider>/<model id>`, e.g. `anthropic/claude-sonnet-5-5`."""
     outcome: Outcome
     """That of the last call."""
     told: str = ""

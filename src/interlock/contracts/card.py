@@ -24,9 +24,9 @@ class Spend(Contract):
     compute_hours: Annotated[float, Field(ge=0.0)]
     """Wall hours of the executions whose results the run consists of."""
     cost_usd: Annotated[float, Field(ge=0.0)] | None = None
-    """Price of those hours; None when the machine's price is unknown."""
+    """What was paid to language models by then; None where none was asked. The machine's own price is unknown."""
     tokens: Annotated[int, Field(ge=0)] = 0
-    """Tokens of language models."""
+    """Tokens of language models by then, in and out; later ones stand in the event log."""
 
 
 class CardObservations(Contract):

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue, model_validator
 
+from interlock.contracts.agent import AgentBudget
 from interlock.contracts.answer import Outcome, Usage
 from interlock.contracts.base import Contract
 from interlock.contracts.lane import Range
@@ -125,6 +126,10 @@ class DecisionContext(Contract):
     """Runs of this lineage that have been judged, this one included."""
     max_attempts: Annotated[int, Field(ge=1)]
     """From this many on, a person is asked."""
+    parent_run: str = ""
+    """Run whose decision led to this one; empty at the beginning of a lineage."""
+    budget: AgentBudget | None = None
+    """What this agent may spend on language models; None where that is no part of the decision."""
     allowed: tuple[Action, ...]
     """Actions open to this policy; it can only narrow what the verdict allows."""
 
@@ -187,7 +192,7 @@ class Vote(Contract):
     policy: str
     """How it came to it."""
     counts: bool = True
-    """False where an earlier vote rests on the very same evidence."""
+    """False where another vote, as cautious or more so, rests on the very same evidence."""
 
 
 class Decision(Contract):

@@ -12,8 +12,10 @@ from interlock.contracts.agent import Agent
 from interlock.contracts.base import Contract
 from interlock.contracts.hardware import Hardware
 from interlock.contracts.lane import LaneBody, Seed
+from interlock.contracts.lineage import LineageBlock
 from interlock.contracts.llm import LanguageModels, NoModel, Price
 from interlock.contracts.recovery import RecoverySettings
+from interlock.contracts.release import ReleaseSettings
 from interlock.contracts.tracking import Tracking
 
 
@@ -41,15 +43,6 @@ class Budget(Contract):
     """Money for language models, likewise."""
     seconds: Annotated[float, Field(ge=0.0)] | None = None
     """Waiting for language models, likewise."""
-
-
-class LineageBlock(Contract):
-    """Where a run comes from. Outside every run id: `interlock drive` fills it in, the decide stage reads it."""
-
-    parent_run: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")] | None = None
-    """Run whose decision led to this one."""
-    attempt: Annotated[int, Field(ge=1)] = 1
-    """Judged runs of this lineage, this one included."""
 
 
 class Quotas(Contract):
@@ -119,3 +112,5 @@ class Experiment(Contract):
     """The run before this one."""
     control: Control
     """Heartbeats, quotas, production services, control API."""
+    release: ReleaseSettings = ReleaseSettings()
+    """What a release is judged by, besides the gates of its lane."""

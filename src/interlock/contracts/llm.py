@@ -4,11 +4,15 @@
 the model id as the vendor spells it: a model without a price is never called.
 """
 
+import re
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from interlock.contracts.base import Contract
+
+_VISIBLE = re.compile(r"[!-~]+")
 
 
 class NoModel(Contract):
@@ -23,19 +27,39 @@ class Model(Contract):
     provider: Literal["anthropic", "google", "openai_compatible"]
     """Wire protocol. Local servers (Ollama, vLLM, llama.cpp) speak `openai_compatible`."""
     model: Annotated[str, Field(min_length=1)]
-    """Model id as the provider spells it, e.g. `claude-sonnet-4-5`."""
+    """Model id as the provider spells it, e.g. `claude-sonnet-5-5`."""
     base_url: str | None = None
-    """Address of the endpoint; null is the vendor's own."""
-    key_env: str | None = None
+    """Address of the endpoint, http or https, without credentials; null is the vendor's own."""
+    key_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
     """Environment variable with the API key; null where the endpoint wants none. The key itself is never configured."""
-    mode: Literal["tools", "json_schema", "json"] = "tools"
-    """How the form of the answer is asked for: as a tool's arguments, by a schema, or as plain JSON."""
+    mode: Literal["tools", "json_schema", "json"] = "json_schema"
+    """How the form of the answer is asked for: as the arguments of a tool that must be called (some models refuse
+    that), by a schema that the provider holds the answer to, or as JSON by words alone."""
     context_tokens: Annotated[int, Field(ge=1024)]
     """Window of the model, answer included."""
     answer_tokens_max: Annotated[int, Field(ge=64)] = 2048
-    """Longest answer."""
+    """Longest answer. Models that think do so inside it."""
+    temperature: Annotated[float, Field(ge=0.0, le=2.0)] | None = None
+    """Sampling temperature; null sends none: several vendors' newer models refuse the setting."""
     timeout_s: Annotated[float, Field(gt=0.0)] = 60.0
     """For one request."""
+
+    @field_validator("base_url")
+    @classmethod
+    def _is_an_address(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)  # raises ValueError for addresses that are none, and so does the port
+        if (
+            parts.scheme not in ("http", "https")
+            or not parts.hostname
+            or parts.port == 0
+            or not _VISIBLE.fullmatch(value)
+        ):
+            raise ValueError("the address of a model begins with http:// or https:// and names a host")
+        if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
+            raise ValueError("the address of a model holds no credentials and no query; keys come from key_env")
+        return value
 
 
 class LanguageModels(Contract):
@@ -49,8 +73,6 @@ class LanguageModels(Contract):
     mode: Literal["auto", "replay", "live"] = "auto"
     """`replay`: recorded answers alone, and a missing one is an error. `auto`: recorded ones, else the models, else
     rules. `live`: ask, whatever is recorded. DVC stages replay, whatever stands here."""
-    temperature: Annotated[float, Field(ge=0.0, le=2.0)] = 0.0
-    """Sampling temperature."""
     sample: Annotated[int, Field(ge=1)] = 1
     """Part of the question's key: another number asks the same again and keeps both answers."""
     corrections_max: Annotated[int, Field(ge=0, le=2)] = 2

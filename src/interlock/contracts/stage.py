@@ -16,7 +16,7 @@ STAGE_INPUTS: dict[StageName, tuple[StageName, ...]] = {
     "evaluate": ("prepare", "train"),
     "export": ("prepare", "train", "evaluate"),
     "judge": ("train", "evaluate", "export"),
-    "decide": ("train", "evaluate", "export", "judge"),
+    "decide": ("prepare", "train", "evaluate", "export", "judge"),
 }
 """Whose records each stage reads, in pipeline order."""
 

@@ -12,7 +12,7 @@ from interlock.contracts.base import Contract
 from interlock.contracts.measurement import Sha256
 
 WandbMode = Literal["online", "offline", "disabled"]
-JobType = Literal["train", "sweep", "reproduce"]
+JobType = Literal["train", "sweep", "drive", "reproduce"]
 Cell = str | float | int | bool | None
 """What a table's cell holds."""
 
@@ -62,7 +62,7 @@ class TrackedRun(Contract):
     name: str
     """Short name for lists."""
     group: str
-    """The sweep that it is a job of, else the experiment."""
+    """The sweep or the drive that it is a job of, else the experiment."""
     job_type: JobType
     """What it was run for."""
     tags: tuple[Annotated[str, Field(min_length=1, max_length=64)], ...] = ()

@@ -19,6 +19,7 @@ Section = Literal[
     "code",
     "measurements",
     "judgements",
+    "answers",
     "decisions",
     "attempts",
     "index",

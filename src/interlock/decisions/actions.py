@@ -99,7 +99,10 @@ def _action_faults(decision: Decision, context: DecisionContext) -> Iterator[Fau
             allowed=tuple(map(str, allowed)),
         )
     if decision.action is Action.RETRAIN and context.kind == "lane" and not decision.proposed_overrides:
-        yield Fault(key="proposed_overrides", problem="a retrain changes something: the same run gives the same bits")
+        problem = "a retrain changes something: the same run gives the same bits"
+        yield Fault(key="proposed_overrides", problem=problem, has_value=False)
+    if decision.action is not Action.RETRAIN and decision.proposed_overrides:
+        yield Fault(key="proposed_overrides", problem=f"belong to retrain, not to {decision.action}", has_value=False)
 
 
 def _statement_faults(decision: Decision, context: DecisionContext) -> Iterator[Fault]:

@@ -7,6 +7,7 @@ failure is an `Answer` with another outcome.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 from pydantic import BaseModel
@@ -28,7 +29,6 @@ class Question:
     """The structured answer that is wanted."""
     check: Callable[[Mapping[str, Any]], tuple[str, ...]]
     """Faults of an answer that has the right form, in sentences that can go back to the model; empty when it holds."""
-    temperature: float = 0.0
     sample: int = 1
     corrections_max: int = 2
     retries_max: int = 2
@@ -43,24 +43,27 @@ class Question:
         """Digest of the messages."""
         return sha256_json([message.model_dump() for message in self.messages])
 
-    @property
-    def key(self) -> str:
-        """Digest of model, messages, schema and sampling."""
+    @cached_property
+    def content(self) -> dict[str, Any]:
+        """Everything that the model is given: its id, messages, schema and sampling, as JSON."""
         sampling = {
-            "temperature": self.temperature,
+            "temperature": self.model.temperature,
             "sample": self.sample,
             "answer_tokens_max": self.model.answer_tokens_max,
             "mode": self.model.mode,
         }
-        return sha256_json(
-            {
-                "scheme": "interlock-question-1",
-                "model": self.model_id,
-                "messages": [message.model_dump() for message in self.messages],
-                "schema": self.form.model_json_schema(),
-                "sampling": sampling,
-            }
-        )
+        return {
+            "scheme": "interlock-question-1",
+            "model": self.model_id,
+            "messages": [message.model_dump() for message in self.messages],
+            "schema": self.form.model_json_schema(),
+            "sampling": sampling,
+        }
+
+    @cached_property
+    def key(self) -> str:
+        """Digest of the content."""
+        return sha256_json(self.content)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,6 +24,8 @@ class Move:
     factor: float = 1.0
     add: float = 0.0
     """For values that may be zero, which no factor moves; in the key's own unit."""
+    if_low: bool = False
+    """Only values in the lower half of their bounds, on the scale of the bounds."""
 
 
 def propose(
@@ -33,10 +35,12 @@ def propose(
     proposed: dict[str, Number] = {}
     for move in moves:
         for key in sorted(search_space.keys() & current.keys()):
-            if key not in proposed and fnmatchcase(key.rpartition(".")[2], move.key):
-                value = _moved(current[key], move, search_space[key])
-                if value != current[key]:
-                    proposed[key] = value
+            if key in proposed or not fnmatchcase(key.rpartition(".")[2], move.key):
+                continue
+            bounds = search_space[key]
+            value = _moved(current[key], move, bounds)
+            if value != current[key] and (not move.if_low or current[key] < _middle(bounds)):
+                proposed[key] = value
     return proposed
 
 
@@ -92,3 +96,7 @@ def _moved(value: Number, move: Move, bounds: Range) -> Number:
         rounded = math.ceil(moved) if moved > value else math.floor(moved)
         return min(max(rounded, math.ceil(bounds.low)), math.floor(bounds.high))
     return min(max(moved, bounds.low), bounds.high)
+
+
+def _middle(bounds: Range) -> float:
+    return math.sqrt(bounds.low * bounds.high) if bounds.scale == "log" else (bounds.low + bounds.high) / 2

@@ -1,6 +1,6 @@
 """The id of a run: a hash over what its weights depend on, and nothing else.
 
-Judgements and decisions get their ids where they are made (`interlock.gates.judgement`, `interlock.decisions.rules`).
+Judgements and decisions get their ids where they are made (`interlock.gates.judgement`, `interlock.decisions.policy`).
 Gates, agents, language models, tracking, budgets and lineage have no parameter here, so they cannot enter a run id.
 Later stages read ids from earlier records and never compute them again.
 """

@@ -50,6 +50,7 @@ from interlock.registry.events import (
 from interlock.registry.kept import COMPLETE_BY, SUPERSEDED, kept_digests, kept_proposals
 from interlock.registry.layout import CARD, run_folder, safe_name
 from interlock.registry.remote import Remote
+from interlock.registry.spending import ANSWERS, QUESTION
 from interlock.registry.stages import LIVE, Promoted, Withdrawn
 from interlock.registry.taken import Taken, read_taken, write_taken
 from interlock.registry.verify import verify_home
@@ -179,7 +180,7 @@ class _Staged:
         self._fetch(remote, run_id, f"models/{CARD}", card_sha256)
 
     def _fetch_kept(self, remote: Remote, run_id: str, said: dict[str, tuple[str, ...]]) -> None:
-        """Files beside the model. What is here under the same name stays; another statement gets another place."""
+        """Files beside the model. What is here under the same name stays; other statements and answers get a place."""
         folder = run_folder(self.home, run_id)
         moved = dict(_other_places(folder, said))
         for name, digests in said.items():
@@ -187,6 +188,7 @@ class _Staged:
                 raise RegistryError("no part of a run has such a file", key=run_id, value=name)
             entry = "/".join(name.split("/")[:2])
             target = name.replace(entry, moved.get(entry, entry), 1)
+            target = _answer_place(folder, target, digests[-1]) if entry.startswith(f"{ANSWERS}/") else target
             if not (folder / target).is_file():
                 self._fetch(remote, run_id, target, digests[-1])
                 self._copied[run_id] += [target] if target != name else []
@@ -257,6 +259,17 @@ def _other_places(folder: Path, said: dict[str, tuple[str, ...]]) -> Iterator[tu
             if is_main and sha256_file(path) != digests[-1]:
                 entry = name.removesuffix(f"/{main}")
                 yield entry, f"{entry}-{digests[-1][:8]}"
+
+
+def _answer_place(folder: Path, name: str, sha256: str) -> str:
+    """Where an answer goes: its own number, the one that it has here already, or the next one that is free here."""
+    path = folder / name
+    if path.name == QUESTION or not path.is_file() or sha256_file(path) == sha256:
+        return name
+    siblings = [item for item in path.parent.glob("*.json") if item.name != QUESTION]
+    same = next((item for item in siblings if sha256_file(item) == sha256), None)
+    number = max((int(item.stem) for item in siblings if item.stem.isdigit()), default=0) + 1
+    return (same or path.with_name(f"{number:03d}.json")).relative_to(folder).as_posix()
 
 
 def _check_models(lines: Iterable[Line], card: RunCard, card_sha256: str) -> None:

@@ -36,6 +36,7 @@ from interlock.registry.layout import (
     safe_name,
 )
 from interlock.registry.recorded import refuse_unrecorded
+from interlock.registry.spending import ANSWERS, spend
 
 Change = Literal["unfinished", "archived", "completed", "revised", "unchanged"]
 """`unfinished`: there is no card yet. `completed`: a provisional card got its export. `revised`: a stage ran again with
@@ -162,7 +163,8 @@ def _write_models(folder: Path, run: FinishedRun) -> Change:
     if any(stage not in run.stages for stage in MODEL_STAGES):
         return "unfinished"
     seal(folder, (*placed, *records))
-    write_atomic(folder / CARD, pretty_json(make_card(folder, run, placed=placed, records=records)))
+    card = make_card(folder, run, placed=placed, records=records, spent=spend(folder.parent))
+    write_atomic(folder / CARD, pretty_json(card))
     seal(folder, (CARD,))
     return "archived"
 
@@ -273,9 +275,10 @@ def seal(folder: Path, names: Iterable[str]) -> None:
 
 
 def _sweep(folder: Path) -> None:
-    """Remove what a killed process left of unfinished writes."""
+    """Remove what a killed process left of unfinished writes; answers may be coming in this very moment."""
     for path in folder.rglob(".*.part") if folder.is_dir() else ():
-        path.unlink(missing_ok=True)
+        if path.relative_to(folder).parts[0] != ANSWERS:
+            path.unlink(missing_ok=True)
 
 
 def _read(path: Path) -> str | None:

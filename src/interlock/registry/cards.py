@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from interlock.contracts.answer import Usage
 from interlock.contracts.card import CardObservations, CardStage, RunCard, Spend
 from interlock.contracts.input import PASSED, pinned
 from interlock.contracts.stage import Artifact, Observations
@@ -15,6 +16,7 @@ from interlock.provenance.dotted import lookup
 from interlock.registry.layout import FinishedRun, Placed, StageFiles, placed_model_files
 
 METRICS = "metrics.json"
+NOTHING = Usage()
 _NAMED = {
     "learning_rate": ("optimizer.lr", "optimizer.learning_rate"),
     "batch_size": ("trainer.batch_size", "data.batch_size"),
@@ -26,9 +28,16 @@ _NAMED = {
 
 
 def make_card(
-    folder: Path, run: FinishedRun, *, placed: Mapping[str, Placed], records: Mapping[str, Artifact]
+    folder: Path,
+    run: FinishedRun,
+    *,
+    placed: Mapping[str, Placed],
+    records: Mapping[str, Artifact],
+    spent: Usage = NOTHING,
 ) -> RunCard:
     """The card of a run whose stages up to export are finished and archived in `folder`, with their `records`.
+
+    `spent` is what language models have cost the run so far.
 
     Raises StageError when prepare does not name its dataset or train does not carry its configuration.
     """
@@ -51,7 +60,7 @@ def make_card(
         code_sha256=train.record.code_sha256,
         lock_sha256=train.record.lock_sha256,
         inputs={name: pinned(use.run_id, use.sha256) for name, use in train.record.lane_inputs.items()},
-        parent_run=_parent(train),
+        parent_run=_parent(train) or run.parent_run,
         reproducibility="bit_exact" if config["hardware"].get("deterministic") else "seeded",
         export=export.record.status,
         stages={
@@ -66,7 +75,7 @@ def make_card(
         },
         model_files=placed_model_files(run, placed),
         artifacts={**artifacts, **records},
-        observations=_observations(folder, run, placed),
+        observations=_observations(folder, run, placed, spent),
     )
 
 
@@ -100,6 +109,7 @@ def _fact(stage: StageFiles, key: str) -> str:
 
 
 def _parent(train: StageFiles) -> str | None:
+    """The run that healing made this one of; it stands nearer than one whose decision led here."""
     parent = train.observations.facts.get("parent_run")
     return parent if isinstance(parent, str) else None
 
@@ -118,7 +128,7 @@ def _results(folder: Path, placed: Mapping[str, Placed], *, volatile: bool) -> d
     return results
 
 
-def _observations(folder: Path, run: FinishedRun, placed: Mapping[str, Placed]) -> CardObservations:
+def _observations(folder: Path, run: FinishedRun, placed: Mapping[str, Placed], spent: Usage) -> CardObservations:
     seen = {stage: found.observations for stage, found in run.stages.items() if stage not in ("judge", "decide")}
     duration_s = sum(item.duration_s for item in seen.values())
     started = datetime.fromisoformat(seen["train"].started_at)
@@ -137,5 +147,9 @@ def _observations(folder: Path, run: FinishedRun, placed: Mapping[str, Placed]) 
             if use.verdict is not None and use.verdict != PASSED
         },
         recovery=_recovery(seen["train"]),
-        spend=Spend(compute_hours=round(duration_s / 3600, 6)),
+        spend=Spend(
+            compute_hours=round(duration_s / 3600, 6),
+            cost_usd=spent.usd if spent.calls else None,
+            tokens=spent.tokens,
+        ),
     )

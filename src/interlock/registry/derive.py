@@ -23,13 +23,14 @@ from interlock.registry.events import Proposal, append_new, events_path, logs, r
 from interlock.registry.kept import kept_proposals
 from interlock.registry.layout import CARD, run_folder
 from interlock.registry.recorded import refuse_unrecorded
+from interlock.registry.spending import spent_proposals
 
 JUDGEMENTS, JUDGEMENT = "judgements", "judgement.json"
 DECISIONS, DECISION = "decisions", "decision.json"
 WHEN = "when.json"
 """`{"at": ..., "source": ...}` beside a judgement or a decision: when it was made, which orders them, and by whom."""
 PIPELINE, BY_HAND = "pipeline", "command"
-"""Sources: the stage `judge`, or `interlock judge`."""
+"""Sources: the stages `judge` and `decide`, or `interlock judge` and `interlock decide`."""
 
 
 _RESTORE = "it was changed after it was written; restore the file from a backup"
@@ -78,6 +79,7 @@ def all_proposals(home: Path, run_id: str) -> list[Proposal]:
     """Everything that the archived run stands for, in the order in which it happened."""
     proposals = run_proposals(home, run_id)
     proposals += [statement_proposal(run_id, folder, JUDGEMENT) for folder in statements(home, run_id, JUDGEMENTS)]
+    proposals += spent_proposals(home, run_id)
     proposals += [statement_proposal(run_id, folder, DECISION) for folder in statements(home, run_id, DECISIONS)]
     return [*proposals, *kept_proposals(home, run_id)]
 
@@ -110,7 +112,7 @@ def statement_proposal(run_id: str, folder: Path, main: str, *, source: str | No
     Raises RegistryError for a file that does not hold together, ProvenanceError for one that left its folder's name.
     """
     path = folder / main
-    found = _statement(path)
+    found = read_statement(path)
     if found.run_id != run_id:
         raise RegistryError("it belongs to another run", path=path, value=found.run_id, hint=_RESTORE)
     sha256 = sha256_file(path)
@@ -120,8 +122,10 @@ def statement_proposal(run_id: str, folder: Path, main: str, *, source: str | No
     body = {"judgement_id": found.judgement_id, "lane": found.lane, "sha256": sha256}
     if isinstance(found, Decision):
         body |= {"decision_id": found.decision_id, "action": found.action.value}
+        if (source or source_of(folder)) == BY_HAND:  # that of the pipeline never said so
+            body |= {"source": BY_HAND}
         return Proposal(kind="decided", subject=run_id, body=body)
-    body |= {"verdict": found.verdict.value, "source": source or _when(folder).get("source", PIPELINE)}
+    body |= {"verdict": found.verdict.value, "source": source or source_of(folder)}
     return Proposal(kind="judged", subject=run_id, body=body)
 
 
@@ -130,12 +134,20 @@ def made_at(folder: Path) -> str:
     return str(_when(folder).get("at", ""))
 
 
+def source_of(folder: Path) -> str:
+    """Who made a judgement or decision first: `PIPELINE` or `BY_HAND`."""
+    return str(_when(folder).get("source", PIPELINE))
+
+
 def _when(folder: Path) -> dict[str, Any]:
     return _read_json(folder / WHEN) if (folder / WHEN).is_file() else {}
 
 
-def _statement(path: Path) -> Judgement | Decision:
-    """Read a judgement or a decision; the contracts refuse a verdict that does not follow from the rows."""
+def read_statement(path: Path) -> Judgement | Decision:
+    """Read a judgement or a decision; the contracts refuse a verdict that does not follow from the rows.
+
+    Raises RegistryError for a file that cannot be read or is not valid.
+    """
     contract: type[Judgement] | type[Decision] = Judgement if path.name == JUDGEMENT else Decision
     try:
         return contract.model_validate_json(path.read_bytes())

@@ -32,6 +32,7 @@ Kind = Literal[
     "model_registered",
     "judged",
     "decided",
+    "spent",
     "files_kept",
     "promoted",
     "withdrawn",
@@ -41,12 +42,15 @@ Kind = Literal[
     "approval_granted",
     "approval_denied",
 ]
-"""`files_kept`: digests of the files beside the model, which the card does not list. `promoted`: a model entered a
-stage, `withdrawn`: it left one backwards. `removed`: this home gave up its own copy of a run. `waived`: a person goes
-on after an inconclusive verdict. `approval_...`: what a person was asked and said of a run or an artifact."""
+"""`spent`: what one recorded answer of a language model cost. `files_kept`: digests of the files beside the model, that
+the card does not list. `promoted`: a model entered a stage, `withdrawn`: it left one backwards. `removed`: this home
+gave up its own copy of a run. `waived`: a person goes on after an inconclusive verdict. `approval_...`: what a person
+was asked and said of a run or an artifact."""
 WRITER_PATTERN = r"^[0-9a-f]{16}$"
 
-_REPEATABLE = frozenset({"judged", "decided"})
+_DETAILS = {"judged": ("source", "lane"), "decided": ("judgement_id", "source", "lane")}
+"""What tells present states of these kinds apart."""
+_REPEATABLE = frozenset(_DETAILS)
 """Kinds whose last event is the present state: going back to an earlier judgement is news again."""
 OF_PEOPLE = frozenset({"approval_requested", "approval_granted", "approval_denied"})
 """Kinds that rest on no files: an approval may come before the run that it is about."""
@@ -133,12 +137,12 @@ class Proposal:
 def _slot(event: Event | Proposal) -> tuple[str, str, str]:
     """What an event tells the present state of: a run's judgement in its pipeline or by hand, a judgement's decision.
 
-    The pipeline's judgement is compared with its own last one, so that a judgement made by hand stays the newest
-    until the pipeline judges anew. Lanes that differ in their gates alone share a run, and each has its own judgement:
-    were they compared with each other, every sync would find both of them new.
+    The pipeline's judgement or decision is compared with its own last one, so that one made by hand stays the newest
+    until the pipeline comes to another. Lanes that differ in their gates alone share a run, and each has its own
+    judgement: were they compared with each other, every sync would find both of them new.
     """
-    detail = {"judged": "source", "decided": "judgement_id"}.get(event.kind)
-    told = (event.body.get(detail), event.body.get("lane")) if detail else ()
+    details = _DETAILS.get(event.kind, ())
+    told = tuple(event.body.get(detail) for detail in details)
     return event.kind, event.subject, canonical_json(told)
 
 

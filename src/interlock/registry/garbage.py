@@ -237,10 +237,10 @@ def _runs(home: Path, wanted: Wanted) -> Iterator[Garbage]:
 
 
 def _referred(home: Path, lines: tuple[Line, ...]) -> set[str]:
-    """Runs that a stage, a person's words, a sweep, another run's card, or a judgement's baseline names."""
+    """Runs that a stage, a person's words, a sweep, a drive, another run's card, or a judgement's baseline names."""
     named = {line.event.run_id for line in lines if line.event.kind in _NAMING}
     named |= {str(line.event.body.get("run")) for line in lines if line.event.kind in OF_PEOPLE}
-    for path in (home / "sweeps").glob("*/jobs/*.json"):
+    for path in (*(home / "sweeps").glob("*/jobs/*.json"), *(home / "drives").glob("*/drive.json")):
         named |= _strings(path)
     for path in (home / "runs").glob("*/judgements/*/baselines.json"):
         named |= {text.removeprefix("run:").partition("/")[0] for text in _strings(path) if text.startswith("run:")}

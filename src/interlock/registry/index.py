@@ -24,7 +24,7 @@ from interlock.registry.stages import fold_promotion, fold_withdrawal
 from interlock.registry.taken import taken_path
 
 BUSY_TIMEOUT_S = 30.0
-_TABLES = ("models", "stage_history", "holders", "said", "runs", "decisions", "folded")
+_TABLES = ("models", "stage_history", "holders", "said", "runs", "decisions", "spent", "folded")
 _LOG_TABLE = "verified"
 """About the logs' files, not about their events: another copy of the same logs is folded to the same `_TABLES`."""
 
@@ -167,6 +167,15 @@ def _decided(database: sqlite3.Connection, line: Line, number: int) -> None:
     )
 
 
+def _spent(database: sqlite3.Connection, line: Line, number: int) -> None:
+    """Two homes that hold the same answer say so twice; it was paid for once."""
+    keys = ("agent", "model", "key", "answer_sha256", "calls", "tokens_in", "tokens_out", "usd", "seconds")
+    database.execute(
+        f"INSERT OR IGNORE INTO spent (run_id, {', '.join(keys)}) VALUES (?{', ?' * len(keys)})",
+        [line.event.subject, *(line.event.body[key] for key in keys)],
+    )
+
+
 def _promoted(database: sqlite3.Connection, line: Line, number: int) -> None:
     fold_promotion(database, line, number)
     if line.event.body.get("approval"):
@@ -186,6 +195,7 @@ _FOLD: dict[str, Callable[[sqlite3.Connection, Line, int], object]] = {
     "model_registered": _model_registered,
     "judged": _judged,
     "decided": _decided,
+    "spent": _spent,
     "promoted": _promoted,
     "withdrawn": fold_withdrawal,
     "waived": _said,

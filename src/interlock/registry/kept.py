@@ -1,8 +1,8 @@
 """What the event log remembers of a run's growing folders, so that a byte changed there is seen as one in the model is.
 
-The card lists the files of `models/`. Attempts, judgements, decisions and revisions grow beside it; each of their files
-is named with its digest by an event `files_kept` when it is archived. Files of an entry that is not whole yet (its main
-file is written last) wait for the next sync.
+The card lists the files of `models/`. Attempts, judgements, answers, decisions and revisions grow beside it; each of
+their files is named with its digest by an event `files_kept` when it is archived. Files of an entry that is not whole
+yet (its main file is written last) wait for the next sync.
 """
 
 from collections.abc import Iterable
@@ -12,8 +12,14 @@ from interlock.provenance.digest import files_under, sha256_file
 from interlock.registry.events import Event, Proposal, read_events
 from interlock.registry.layout import CARD, RECORDS, run_folder
 
-COMPLETE_BY = {"attempts": "", "judgements": "judgement.json", "decisions": "decision.json", "revisions": "record.json"}
-"""Growing folders, and the file that makes an entry of them whole; an attempt's files come one by one."""
+COMPLETE_BY = {
+    "attempts": "",
+    "judgements": "judgement.json",
+    "answers": "",
+    "decisions": "decision.json",
+    "revisions": "record.json",
+}
+"""Growing folders, and the file that makes an entry of them whole; files of attempts and answers come one by one."""
 SUPERSEDED = f"models/{RECORDS}/export.skipped.json"
 """The only file of `models/` that a completed card no longer lists."""
 

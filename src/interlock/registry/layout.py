@@ -5,6 +5,7 @@
                         /records/<stage>.json     the stage records, from prepare on
                   attempts/<attempt>/             start, end, observations of each execution
                   judgements/<id>/  decisions/<id>/  approvals/
+                  answers/<key>/                  a question to a language model, and every answer to it
                   revisions/<id>/<stage>/         what a later evaluate or export with other code gave
 
 Stages share one flat folder, so that the model, its metrics and its report stand side by side. A name that an earlier
@@ -52,6 +53,8 @@ class FinishedRun:
     stages: Mapping[StageName, StageFiles]
     model_files: tuple[str, ...]
     """The lane's declaration of its model, as `<stage>/<file>`."""
+    parent_run: str | None = None
+    """Run whose decision led to this one, as its configuration says; lineage alone, in no identity."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -183,5 +183,24 @@ MIGRATIONS: tuple[tuple[int, str, tuple[str, ...]], ...] = (
             )""",
         ),
     ),
+    (
+        5,
+        "what language models cost",
+        (
+            """CREATE TABLE spent (
+                run_id TEXT NOT NULL,
+                agent TEXT NOT NULL,
+                model TEXT NOT NULL,
+                key TEXT NOT NULL,
+                answer_sha256 TEXT NOT NULL,
+                calls INTEGER NOT NULL,
+                tokens_in INTEGER NOT NULL,
+                tokens_out INTEGER NOT NULL,
+                usd REAL NOT NULL,
+                seconds REAL NOT NULL,
+                PRIMARY KEY (run_id, answer_sha256)
+            )""",
+        ),
+    ),
 )
 """`(number, name, statements)`, in order."""

@@ -18,8 +18,8 @@ from interlock.errors import UsageError
 from interlock.provenance.attempts import AttemptFiles, list_attempts
 from interlock.registry import index
 from interlock.registry.archive import read_card
+from interlock.registry.decided import DecisionRow, SpentRow, decisions, spent
 from interlock.registry.derive import (
-    DECISIONS,
     JUDGEMENT,
     JUDGEMENTS,
     has_lost_log,
@@ -50,6 +50,8 @@ class RunRow(Contract):
     """Newest verdict."""
     action: str | None = None
     """Newest decision under that verdict."""
+    decision_id: str | None = None
+    """Its id."""
     model_id: str | None = None
     """Name in the registry, when it was exported."""
     dataset: str = ""
@@ -100,13 +102,15 @@ class RunView(Contract):
     """Its card, verified; None while it is unfinished."""
     judgements: tuple[JudgementRow, ...]
     """Oldest first; the newest is the run's verdict unless an earlier one was taken up again."""
-    decisions: tuple[StatementRow, ...]
-    """Oldest first."""
+    decisions: tuple[DecisionRow, ...]
+    """Oldest first; the one that stands is named by `run.decision_id`."""
     attempts: tuple[AttemptRow, ...]
     """Executions that this home or the run's archive records, oldest first, with the one that prepared its data; a
     damaged record is left out, and so is one that another home kept to itself."""
     path: str
     """Its folder, relative to the home."""
+    spent: tuple[SpentRow, ...] = ()
+    """What language models cost, by agent and model, as the event log has it."""
 
 
 class ModelRow(Contract):
@@ -218,9 +222,10 @@ def show_run(home: Path, text: str) -> RunView:
         run=row,
         card=card,
         judgements=_judgements(home, row.run_id),
-        decisions=_statements(home, row.run_id, DECISIONS),
+        decisions=decisions(home, row.run_id),
         attempts=_attempts(home, row.run_id, card),
         path=f"runs/{row.run_id}",
+        spent=spent(home, row.run_id),
     )
 
 
@@ -271,7 +276,8 @@ def _restore(home: Path) -> None:
 def _indexed_runs(home: Path) -> list[RunRow]:
     with index.reading(home) as database:
         found = database.execute(
-            "SELECT runs.*, decisions.action FROM runs LEFT JOIN decisions USING (run_id, judgement_id)"
+            "SELECT runs.*, decisions.action, decisions.decision_id "
+            "FROM runs LEFT JOIN decisions USING (run_id, judgement_id)"
         ).fetchall()
     waived = _waived(home)
     return [
@@ -281,6 +287,7 @@ def _indexed_runs(home: Path) -> list[RunRow]:
             state=_state(home, row["run_id"], decided=bool(row["action"]), judged=bool(row["verdict"])),
             verdict=row["verdict"],
             action=row["action"],
+            decision_id=row["decision_id"],
             model_id=row["model_id"],
             dataset=row["dataset"],
             seed=row["seed"],

@@ -22,6 +22,7 @@ from interlock.provenance.identity import RUN_ID_PATTERN
 from interlock.provenance.signing import load_public
 from interlock.registry.kept import COMPLETE_BY
 from interlock.registry.layout import CARD
+from interlock.registry.verification.answered import check_answers, check_cited, check_journal
 from interlock.registry.verification.archived import Archived, read_archived
 from interlock.registry.verification.attempts import check_attempts
 from interlock.registry.verification.data import check_data, check_lock
@@ -168,7 +169,10 @@ def _links(archived: Archived, state: _Home, *, follow: Follow | None) -> list[L
         *check_statements(archived, logs, "judgements"),
         *check_judgements(archived, records),
         *check_statements(archived, logs, "decisions"),
+        *check_answers(archived, logs),
         *check_decisions(archived),
+        *check_cited(archived),
+        *check_journal(archived, logs),
         *check_attempts(archived),
     ]
     for kind in COMPLETE_BY:

@@ -14,7 +14,7 @@ from typing import Any
 
 from interlock.contracts.verdict import Verdict, worst
 from interlock.reports.run_facts import RunFacts
-from interlock.reports.sections import gates, measured, origin, queries, reliability, sweep
+from interlock.reports.sections import decided, drive, gates, measured, origin, queries, reliability, sweep
 from interlock.reports.sections.section import Section
 
 WORDS = {
@@ -47,8 +47,8 @@ def sections(facts: RunFacts) -> list[Section]:
     if facts.problem:
         return [gates.headline(facts)]
     makers = (
-        gates.gates, measured.quality, reliability.reliability, queries.queries, measured.training, sweep.sweep,
-        origin.lineage, measured.measurements, origin.run_card, origin.attempts,
+        gates.gates, decided.decided, drive.drive, measured.quality, reliability.reliability, queries.queries,
+        measured.training, sweep.sweep, origin.lineage, measured.measurements, origin.run_card, origin.attempts,
     )  # fmt: skip
     return [gates.headline(facts), *(found for make in makers if (found := make(facts)) is not None)]
 

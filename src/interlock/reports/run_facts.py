@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from interlock.contracts.decision import Decision
+from interlock.contracts.drive import DrivePath
 from interlock.contracts.measurement import Measurement
 from interlock.contracts.sweep import Ranking, SweepJob, SweepManifest
 from interlock.contracts.verdict import Judgement, Verdict
@@ -105,6 +106,8 @@ class RunFacts:
     """The dataset's card."""
     sweep: SweepFacts | None = None
     """The sweep that this run is a job of."""
+    drive: DrivePath | None = None
+    """The drive that this run is an attempt of; the newest of several."""
     parents: Sequence[tuple[str, str, str]] = ()
     """Runs it came from: role, id, verdict."""
     verification: Verification | None = None

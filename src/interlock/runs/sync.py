@@ -11,13 +11,16 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from interlock.contracts.attempt import AttemptEnd
+from interlock.contracts.decision import Decision
 from interlock.contracts.stage import STAGE_INPUTS, STAGES, Observations, StageName, StageRecord
 from interlock.contracts.verdict import Judgement
+from interlock.decisions import journal
 from interlock.errors import InterlockError, ProvenanceError, StageError, UsageError
 from interlock.lanes.catalog import find_lane
 from interlock.provenance.attempts import list_attempts, run_lock
 from interlock.provenance.canonical import pretty_json, sha256_json
 from interlock.provenance.digest import sha256_file
+from interlock.provenance.dotted import lookup
 from interlock.provenance.signing import configured_key
 from interlock.registry.archive import Change, archive_attempt, archive_models, archive_statement, archive_volatile
 from interlock.registry.derive import (
@@ -30,16 +33,20 @@ from interlock.registry.derive import (
     WHEN,
     has_lost_log,
     news,
+    read_statement,
     rebuild,
     run_proposals,
+    source_of,
     statement_proposal,
+    statements,
 )
-from interlock.registry.events import Proposal
+from interlock.registry.events import Proposal, read_events
 from interlock.registry.kept import kept_proposals
 from interlock.registry.layout import CARD, FinishedRun, StageFiles, run_folder, safe_name
+from interlock.registry.spending import spent_proposals
 from interlock.registry.statement import envelopes
 from interlock.runs.healing.lineage import note_verdict
-from interlock.stages.place import OBSERVATIONS, OUTPUTS, RECORD
+from interlock.stages.place import OBSERVATIONS, OUTPUTS, RECORD, read_composed
 
 LOCK_WAIT_S = 120.0
 """How long to wait for another sync of the same run."""
@@ -96,8 +103,8 @@ def sync(workspace: Path, home: Path) -> SyncReport:
     return SyncReport(lanes=tuple(lanes), problems=problems)
 
 
-def sync_lane(folder: Path, *, workspace: Path, home: Path) -> LaneSync:
-    """Archive one lane's folder and bring the registry up to date.
+def sync_lane(folder: Path, *, workspace: Path, home: Path, track: bool = True) -> LaneSync:
+    """Archive one lane's folder and bring the registry up to date; with `track` tell the trackers, too.
 
     Raises ProvenanceError for a file or record that was changed, RegistryError when a complete model would change,
     BusyError when another sync of this run does not end.
@@ -109,18 +116,21 @@ def sync_lane(folder: Path, *, workspace: Path, home: Path) -> LaneSync:
         return LaneSync(folder=where, run_id=None, change="unfinished", missing=missing)
     record = stages["train"].record
     run = FinishedRun(
-        run_id=_run_id(stages["train"]), lane=record.lane, stages=stages, model_files=_model_files(record)
-    )
+        run_id=_run_id(stages["train"]), lane=record.lane, stages=stages, model_files=_model_files(record),
+        parent_run=_parent_run(folder),
+    )  # fmt: skip
     with run_lock(home, f"archive-{run.run_id}", wait_s=LOCK_WAIT_S):
         change = archive_models(home, run)
         archive_volatile(home, run)
         _archive_attempts(home, run)
         proposals = [] if change == "unfinished" else run_proposals(home, run.run_id)
+        proposals += [*spent_proposals(home, run.run_id), *_interrupted(home, run.run_id)]
         proposals += _archive_statements(home, run)
         events = news(home, [*proposals, *kept_proposals(home, run.run_id)])
-        _sign(home, run.run_id, is_news=bool(events))
+        _journal(home, run.run_id)
+        sign_archived(home, run.run_id, is_news=bool(events))
         _count_verdict(home, run)
-    said = "" if change == "unfinished" else _track(folder, run, workspace=workspace, home=home)
+    said = "" if change == "unfinished" or not track else _track(folder, run, workspace=workspace, home=home)
     return LaneSync(folder=where, run_id=run.run_id, change=change, events=events, missing=missing, tracking=said)
 
 
@@ -185,6 +195,13 @@ def _run_id(train: StageFiles) -> str:
     return train.record.run_id
 
 
+def _parent_run(folder: Path) -> str | None:
+    """The run whose decision led to this one; lanes of DVC have their configuration elsewhere, and no such run."""
+    params = folder / "params.yaml"
+    parent = lookup(read_composed(params), "lineage.parent_run") if params.is_file() else None
+    return parent if isinstance(parent, str) else None
+
+
 def _model_files(record: StageRecord) -> tuple[str, ...]:
     """The lane's declaration, or the usual names where its package is not installed on this machine."""
     lane = record.params.get("lane")
@@ -223,6 +240,24 @@ def _archive_statements(home: Path, run: FinishedRun) -> list[Proposal]:
     return proposals
 
 
+def _interrupted(home: Path, run_id: str) -> list[Proposal]:
+    """Decisions of `interlock decide` that were archived, and whose command was cut off before anybody was told."""
+    said = {event.key for event, _ in read_events(home) if event.subject == run_id}
+    folders = [folder for folder in statements(home, run_id, DECISIONS) if source_of(folder) == BY_HAND]
+    found = [statement_proposal(run_id, folder, DECISION) for folder in folders]
+    return [proposal for proposal in found if proposal.key not in said]
+
+
+def _journal(home: Path, run_id: str) -> None:
+    """Write down every decision of the run that the journal does not have."""
+    folders = statements(home, run_id, DECISIONS)
+    known = {entry.decision_id for entry in journal.read(home)} if folders else set()
+    for folder in folders:
+        decision = read_statement(folder / DECISION)
+        if isinstance(decision, Decision) and decision.decision_id not in known:
+            journal.write(home, decision)
+
+
 def _count_verdict(home: Path, run: FinishedRun) -> None:
     """A failed verdict counts against the run's lineage, one that passes ends the row."""
     if "judge" in run.stages:
@@ -242,11 +277,11 @@ def keep_judgement(home: Path, judgement: Judgement, *, made_at: str, files: Map
         folder = archive_statement(home, judgement.run_id, JUDGEMENTS, identity, main=JUDGEMENT, files=texts)
         said = statement_proposal(judgement.run_id, folder, JUDGEMENT, source=BY_HAND)
         events = news(home, [said, *kept_proposals(home, judgement.run_id)])
-        _sign(home, judgement.run_id, is_news=bool(events))
+        sign_archived(home, judgement.run_id, is_news=bool(events))
         return events
 
 
-def _sign(home: Path, run_id: str, *, is_news: bool) -> None:
+def sign_archived(home: Path, run_id: str, *, is_news: bool) -> None:
     """Sign what is archived when a key is configured; again only when there is something new to sign."""
     key = configured_key()
     if key is None or not (run_folder(home, run_id) / "models" / CARD).is_file():

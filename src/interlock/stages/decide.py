@@ -1,4 +1,10 @@
-"""Stage `decide`: choose what follows from the verdict, inside the closed set that it allows; write the lane report."""
+"""Stage `decide`: choose what follows from the verdict, inside the closed set that it allows; write the lane report.
+
+    context.json  settings.json  decision.json  decision.md  lane_report.yaml (volatile)
+
+Asks nobody: where the configuration names language models, their recorded answers are replayed, and one that is
+missing is an error. Asking and recording is `interlock decide RUN`, in `interlock.runs.deciding`.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,30 +15,29 @@ from pydantic import TypeAdapter, ValidationError
 
 from interlock.contracts.agent import Agent
 from interlock.contracts.decision import Action, Decision, DecisionContext
-from interlock.contracts.lane import Range
 from interlock.contracts.lane_report import LaneReport
+from interlock.contracts.llm import LanguageModels, NoModel
 from interlock.contracts.spelling import spelled
 from interlock.contracts.stage import Observations, StageRecord
 from interlock.contracts.verdict import Judgement
-from interlock.decisions import rules
-from interlock.decisions.context import build_context
-from interlock.decisions.evidence import Value
-from interlock.errors import StageError
+from interlock.decisions import policies
+from interlock.decisions.answers import Answers, Replaying
+from interlock.decisions.context import lane_context
+from interlock.decisions.sources import stage_sources
+from interlock.errors import NotRecordedError, StageError
 from interlock.lanes.spec import Progress, StageOutcome
 from interlock.provenance.canonical import canonical_json, plain
-from interlock.provenance.dotted import lookup
-from interlock.provenance.files import write_atomic, write_json
-from interlock.reports.decisions import decision_markdown
+from interlock.provenance.files import write_atomic
+from interlock.provenance.workspace import interlock_home
+from interlock.reports.decisions import decision_texts
 from interlock.reports.lane_report import actuals, artifact_list, observed, work_of
 from interlock.stages.frame import Frame, run_of_train, run_stage
 from interlock.stages.place import JUDGEMENT, OBSERVATIONS, Place
 
-DECISION = "decision.json"
-DECISION_PAGE = "decision.md"
 LANE_REPORT = "lane_report.yaml"
 
 _AGENTS = TypeAdapter(dict[str, Agent])
-_SPACE = TypeAdapter(dict[str, Range])
+_MODELS: TypeAdapter[NoModel | LanguageModels] = TypeAdapter(NoModel | LanguageModels)
 _STATES: dict[Action, Literal["completed", "escalated"]] = {
     Action.ACCEPT: "completed",
     Action.ESCALATE: "escalated",
@@ -47,9 +52,10 @@ def run(place: Place, *, progress: Progress) -> StageRecord:
 def _decide(frame: Frame) -> StageOutcome:
     judgement = _judgement(frame.inputs["judge"] / JUDGEMENT)
     agents = _AGENTS.validate_json(canonical_json(frame.params["agents"]))
-    decision = rules.decide(_context(frame, judgement, agents))
-    write_json(frame.folder / DECISION, decision)
-    write_atomic(frame.folder / DECISION_PAGE, decision_markdown(decision))
+    context = lane_context(stage_sources(frame.place.folder), frame.params)
+    decision = _replayed(frame, context, agents)
+    for name, text in decision_texts(decision, context).items():
+        write_atomic(frame.folder / name, text)
     report = _lane_report(frame, judgement, decision, agents)
     write_atomic(frame.folder / LANE_REPORT, yaml.safe_dump(plain(report), sort_keys=False, allow_unicode=True))
     frame.progress.message(f"decision: {decision.action}")
@@ -57,6 +63,25 @@ def _decide(frame: Frame) -> StageOutcome:
         facts={"action": decision.action.value, "decision_id": decision.decision_id},
         volatile_files=(LANE_REPORT,),  # it states durations, which differ between executions
     )
+
+
+def _replayed(frame: Frame, context: DecisionContext, agents: Mapping[str, Agent]) -> Decision:
+    """What the agent's policy decides with recorded answers alone, whatever `llm.mode` says."""
+    assert frame.run_id
+    llm = _MODELS.validate_json(canonical_json(frame.params["llm"]))
+    if isinstance(llm, LanguageModels):
+        llm = llm.model_copy(update={"mode": "replay"})
+    folder = interlock_home(frame.place.workspace) / "runs" / frame.run_id / "answers"
+    try:
+        return policies.build(context.agent, agents, llm, Replaying(Answers(folder))).decide(context)
+    except NotRecordedError as error:
+        step = error.trail[-1]
+        raise StageError(
+            f"{step.agent} would ask {step.model}, and no answer to this question is recorded",
+            path=folder / str(step.key),
+            hint=f"interlock decide {frame.run_id} asks and records the answer, then run this again; "
+            "with llm=none the rules decide",
+        ) from error
 
 
 def _judgement(path: Path) -> Judgement:
@@ -69,48 +94,8 @@ def _judgement(path: Path) -> Judgement:
         ) from error
 
 
-def _context(frame: Frame, judgement: Judgement, agents: Mapping[str, Agent]) -> DecisionContext:
-    """What the policy sees. A run that a person started begins its lineage, so this is its first attempt."""
-    space = _SPACE.validate_json(canonical_json(frame.params["lane"].get("search_space", {})))
-    current = {key: value for key in space if isinstance(value := lookup(frame.params, key), int | float)}
-    lineage = frame.params["lineage"]
-    return build_context(
-        judgement,
-        agent=_decider(agents),
-        facts=_facts(frame),
-        current=current,
-        search_space=space,
-        attempts=lineage["attempt"],
-        max_attempts=frame.params["max_attempts"] or frame.params["recovery"]["gate_failures_max"],
-        policy=rules.POLICY,
-    )
-
-
-def _decider(agents: Mapping[str, Agent]) -> str:
-    """The one agent that owns this stage."""
-    owners = [name for name, agent in agents.items() if "decide" in agent.stages]
-    if len(owners) != 1:
-        raise StageError(
-            "exactly one agent must own the stage decide",
-            key="agents",
-            value=owners,
-            hint="set `stages: [decide]` on one agent in conf/agent",
-        )
-    return owners[0]
-
-
-def _facts(frame: Frame) -> dict[str, Value]:
-    """Plain facts of the earlier stages, as `<stage>.<fact>`."""
-    return {
-        f"{stage}.{name}": value
-        for stage, record in frame.records.items()
-        for name, value in record.facts.items()
-        if isinstance(value, bool | int | float | str) and value != ""
-    }
-
-
 def _lane_report(frame: Frame, judgement: Judgement, decision: Decision, agents: Mapping[str, Agent]) -> LaneReport:
-    seconds = sum(_duration_s(frame.place.folder / stage / OBSERVATIONS) for stage in ("prepare", *frame.inputs))
+    seconds = sum(_duration_s(frame.place.folder / stage / OBSERVATIONS) for stage in frame.inputs)
     names = (
         name.rsplit("/", 1)[-1]
         for stage in ("train", "evaluate", "export")
@@ -122,7 +107,7 @@ def _lane_report(frame: Frame, judgement: Judgement, decision: Decision, agents:
         state=_STATES.get(decision.action, "failed"),
         artifacts=artifact_list(judgement.run_id, names),
         acceptance_results={row.gate: observed(row) for row in judgement.rows},
-        actuals=actuals(seconds),
+        actuals=actuals(seconds, tokens=decision.usage.tokens, cost_usd=decision.usage.usd),
         managers_used=tuple(
             {spelled(name): work_of(agent.stages, frame.records["train"].facts)}
             for name, agent in agents.items()

@@ -67,6 +67,9 @@ class Frame:
     """Asked by training at step boundaries: what to raise once a state is saved, or None to go on."""
 
 
+_FACTS_ALONE: set[tuple[StageName, StageName]] = {("decide", "prepare")}
+"""A stage that cites what another one says and opens none of its data, however large, has no files to compare."""
+
 Work = Callable[[Frame], StageOutcome]
 Identify = Callable[[Frame], str | None]
 
@@ -82,7 +85,9 @@ def open_frame(stage: StageName, place: Place, *, progress: Progress, identify: 
     asked = read_composed(place.params)
     spec = find_lane(str(asked.get("lane", {}).get("kind")))
     home, folder = interlock_home(place.workspace), place.folder / stage
-    records = {name: load_record(place.folder / name, verify=True) for name in STAGE_INPUTS[stage]}
+    records = {
+        name: load_record(place.folder / name, verify=(stage, name) not in _FACTS_ALONE) for name in STAGE_INPUTS[stage]
+    }
     config = as_trained(asked, records.get("train"))
     drift = lock_drift(place.workspace)
     if drift:

@@ -28,5 +28,10 @@ def train(job: StageJob) -> StageOutcome:
     write_atomic(job.folder / "loss.csv", "step,loss\n" + "".join(f"{step},{loss!r}\n" for step, loss, _ in rows))
     losses = [loss for _, loss, _ in rows]
     return StageOutcome(
-        facts={"steps": len(rows), "converged": losses[-1] < 0.01, "validation_loss_best": round(min(losses), 9)}
+        facts={
+            "steps": len(rows),
+            "converged": losses[-1] < 0.01,
+            "trend": "flat" if losses[-1] < 0.01 else "improving",
+            "validation_loss_best": round(min(losses), 9),
+        }
     )

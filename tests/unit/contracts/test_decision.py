@@ -32,7 +32,7 @@ def test_nothing_but_a_pass_can_be_accepted():
         if verdict is Verdict.PASS:
             assert decision(verdict=verdict, action=Action.ACCEPT, policy=policy)
         else:
-            with pytest.raises(ValidationError, match="cannot be accepted"):
+            with pytest.raises(ValidationError, match="cannot accept"):
                 decision(verdict=verdict, action=Action.ACCEPT, policy=policy)
 
 

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from interlock.contracts.decision import Action, Decision, DecisionContext, Evidence, Statement
 from interlock.contracts.lane import Range
 from interlock.contracts.verdict import Cause, GateResult, Verdict
-from interlock.decisions.actions import LANE_ACTIONS, RELEASE_ACTIONS, allowed_actions, guard
+from interlock.decisions.actions import ACTIONS, JOB_ACTIONS, LANE_ACTIONS, RELEASE_ACTIONS, allowed_actions, guard
 from interlock.errors import DecisionError
 
 SHA = "d" * 64
@@ -36,6 +36,7 @@ def context(verdict, **changes):
         cause=Cause.MISSING if verdict is Verdict.BLOCKED else None,
     )
     fields = {
+        "agent": "a",
         "run_id": "r",
         "judgement_id": SHA,
         "lane": "l",
@@ -53,6 +54,7 @@ def context(verdict, **changes):
 
 def decision(verdict, action, **changes):
     fields = {
+        "agent": "a",
         "decision_id": SHA,
         "judgement_id": SHA,
         "run_id": "r",
@@ -84,6 +86,25 @@ def test_release_table_is_the_specification():
         "fail": ["pause_and_fix", "reject", "rollback"],
         "blocked": ["pause_and_fix", "reject"],
     }
+
+
+def test_job_table_is_the_lanes_without_a_waiver():
+    assert all(JOB_ACTIONS[verdict] == LANE_ACTIONS[verdict] - {Action.WAIVE} for verdict in Verdict)
+    assert set(ACTIONS) == {"lane", "job", "release"}
+
+
+@pytest.mark.parametrize("kind", ["lane", "job", "release"])
+def test_nobody_but_a_person_may_waive_and_only_a_run(kind):
+    for verdict in Verdict:
+        assert Action.WAIVE not in allowed_actions(verdict, policy="llm", kind=kind)
+        may = Action.WAIVE in allowed_actions(verdict, policy="person", kind=kind)
+        assert may == (kind == "lane" and verdict is Verdict.INCONCLUSIVE)
+
+
+def test_overrides_belong_to_a_retrain():
+    said = decision(Verdict.FAIL, Action.REJECT).model_copy(update={"proposed_overrides": {"lane.optimizer.lr": 0.001}})
+    with pytest.raises(DecisionError, match="belong to retrain, not to reject"):
+        guard(said, context(Verdict.FAIL))
 
 
 def test_only_a_pass_opens_the_way_forward():
@@ -188,6 +209,7 @@ def test_adversarial_proposals_never_accept_anything_but_a_pass(
     verdict, claimed, action, text, cited, policy, overrides, allowed
 ):
     forged = Decision.model_construct(
+        agent="a",
         decision_id=SHA,
         judgement_id=SHA,
         run_id="r",

@@ -87,3 +87,20 @@ def test_a_whole_number_stays_whole_even_in_a_range_of_reals():
 def test_whatever_is_proposed_passes_the_check(factor, add, lr, dropout, epochs):
     current = {"lane.optimizer.lr": lr, "lane.model.dropout": dropout, "lane.trainer.epochs": epochs}
     check_overrides(propose([Move(key="*", factor=factor, add=add)], SPACE, current), SPACE, current)
+
+
+@pytest.mark.parametrize(
+    ("present", "expected"),
+    [
+        (
+            {"lane.optimizer.lr": 3e-4},
+            {"lane.optimizer.lr": 6e-4},
+        ),  # the middle of 1e-5 .. 1e-2 is 3.2e-4 by logarithms
+        ({"lane.optimizer.lr": 4e-4}, {}),
+        ({"lane.model.dropout": 0.2}, {"lane.model.dropout": 0.4}),
+        ({"lane.model.dropout": 0.25}, {}),
+    ],
+)
+def test_a_move_of_low_values_alone(present, expected):
+    key = next(iter(present)).rpartition(".")[2]
+    assert propose([Move(key=key, factor=2.0, if_low=True)], SPACE, present) == expected

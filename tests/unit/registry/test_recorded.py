@@ -103,7 +103,7 @@ def test_sync_goes_on_where_it_was_killed_between_a_card_and_its_event(synced, l
         lane.finish(verdict="pass", export="completed")
         with monkeypatch.context() as killed:
             killed.setattr("interlock.runs.sync.news", lambda *args: 0)
-            killed.setattr("interlock.runs.sync._sign", lambda *args, **kept: None)
+            killed.setattr("interlock.runs.sync.sign_archived", lambda *args, **kept: None)
             sync_lane(lane.folder, workspace=workspace, home=home)
     else:
         events_path(home).write_text("")

@@ -11,6 +11,7 @@ pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no Chromium her
 SECTIONS = [
     "verdict",
     "gates",
+    "decision",
     "quality",
     "queries",
     "training",

@@ -12,7 +12,8 @@ from interlock.contracts.verdict import Cause
 from interlock.reports.page import run_page, sections
 
 EVERY_SECTION = [
-    "verdict", "gates", "quality", "queries", "training", "sweep", "lineage", "measurements", "card", "attempts",
+    "verdict", "gates", "decision", "quality", "queries", "training", "sweep", "lineage", "measurements", "card",
+    "attempts",
 ]  # fmt: skip
 VOID = {"meta", "link", "br", "img", "input"}
 
@@ -125,7 +126,8 @@ def test_equal_facts_give_equal_bytes(page):
 def test_what_a_run_does_not_have_is_absent():
     assert [section.id for section in sections(bare())] == ["verdict", "attempts"]
     no_retrieval = full(recall=(), examples={}, flips=(), sweep=None, losses=(), measurements={}, intervals={}, log=())
-    assert [section.id for section in sections(no_retrieval)] == ["verdict", "gates", "lineage", "card", "attempts"]
+    found = [section.id for section in sections(no_retrieval)]
+    assert found == ["verdict", "gates", "decision", "lineage", "card", "attempts"]
     text = Read(run_page([bare()], title="t")).text
     assert "There is no result: train failed." in text
     assert "killed" in text

@@ -11,6 +11,7 @@ from interlock.api.access import requires
 from interlock.api.problems import READING
 from interlock.errors import UsageError
 from interlock.registry import queries
+from interlock.registry.decided import DecisionRow, decisions
 from interlock.registry.search import search_runs
 
 router = APIRouter(
@@ -39,6 +40,17 @@ def show_run(request: Request, run_id: str) -> queries.RunView:
         return queries.show_run(_home(request), run_id)
     except UsageError as error:
         raise HTTPException(HTTPStatus.NOT_FOUND, error.message) from error
+
+
+@router.get("/runs/{run_id}/decisions")
+def list_decisions(request: Request, run_id: str) -> list[DecisionRow]:
+    """What was decided upon one run, oldest first; each file is read by its contract."""
+    home = _home(request)
+    try:
+        row = queries.find_run(home, run_id)
+    except UsageError as error:
+        raise HTTPException(HTTPStatus.NOT_FOUND, error.message) from error
+    return list(decisions(home, row.run_id))
 
 
 @router.get("/registry/models")

@@ -112,7 +112,7 @@ def _say_unnamed(
 
 def check_kept(archived: Archived, logs: Logs, kind: str) -> list[Link]:
     """Files of one growing folder against the digests that the log remembers: changed, missing, and unnamed."""
-    section = {"judgements": "judgements", "decisions": "decisions"}.get(kind, "attempts")
+    section = kind if kind in ("judgements", "answers", "decisions") else "attempts"
     findings = Findings(section=section, home=archived.home)  # type: ignore[arg-type]
     lines, ours = logs.of_run(archived.run_id), logs.of_copy(archived.run_id, archived.card_sha256)
     stated = {name: digests for name, digests in _named(lines).items() if _kind(name) == kind}

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from interlock.contracts.answer import Usage
 from interlock.contracts.card import RunCard
 from interlock.contracts.lane import BODY_KEYS
 from interlock.contracts.stage import STAGE_INPUTS, Artifact, StageName, StageRecord
@@ -13,9 +14,10 @@ from interlock.errors import InterlockError
 from interlock.provenance import chain
 from interlock.provenance.canonical import canonical_json, pretty_json, sha256_json
 from interlock.provenance.identity import input_digests, run_id
-from interlock.registry.cards import make_card
+from interlock.registry.cards import NOTHING, make_card
 from interlock.registry.kept import SUPERSEDED
 from interlock.registry.layout import CARD, MODEL_STAGES, RECORDS, FinishedRun, placements
+from interlock.registry.spending import recorded_answers
 from interlock.registry.verification.archived import Archived, as_finished, read_contract, record_name
 from interlock.registry.verification.findings import Findings, shown
 
@@ -171,7 +173,7 @@ def _check_card(archived: Archived, finished: FinishedRun, findings: Findings) -
         where = {target: f"{item.stage}/{item.name}" for target, item in placed.items()}
         known = replace(finished, model_files=tuple(where[name] for name in card.model_files if name in where))
         kept = {name: card.artifacts[name] for name in (record_name(card, stage) for stage in MODEL_STAGES)}
-        made = make_card(path.parent, known, placed=placed, records=kept)
+        made = make_card(path.parent, known, placed=placed, records=kept, spent=_spent_by_then(archived, card))
     except InterlockError as error:
         findings.failed("stage records -> run card", error)
         return
@@ -183,6 +185,17 @@ def _check_card(archived: Archived, finished: FinishedRun, findings: Findings) -
         findings.broken(f"stage records -> run card: {field}", detail, path=path)
     if not findings.has_broken:
         findings.holds("stage records -> run card", "every field follows from them", path=path)
+
+
+def _spent_by_then(archived: Archived, card: RunCard) -> Usage:
+    """What the answers up to some moment cost, where that is what the card says; else what all of them cost."""
+    stated = (card.observations.spend.tokens, card.observations.spend.cost_usd)
+    sum_so_far = NOTHING
+    for item in recorded_answers(archived.folder, skip_damaged=True):
+        if stated == (sum_so_far.tokens, sum_so_far.usd if sum_so_far.calls else None):
+            break
+        sum_so_far += item.answer.usage
+    return sum_so_far
 
 
 def _differences(card: RunCard, made: RunCard) -> list[tuple[str, Any, Any]]:

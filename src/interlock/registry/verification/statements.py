@@ -15,6 +15,7 @@ from interlock.registry.derive import DECISION, JUDGEMENT
 from interlock.registry.verification.archived import Archived, read_contract
 from interlock.registry.verification.findings import Findings, shown
 from interlock.registry.verification.model import outputs_sha256
+from interlock.registry.verification.releases import check_release
 
 _RECORD = "record.json"
 
@@ -46,6 +47,9 @@ def check_decisions(archived: Archived) -> list[Link]:
         name, folder = f"decisions/{shown(entry)}", archived.folder / "decisions" / entry
         decision = read_contract(folder / DECISION, Decision, name, findings)
         if decision is None:
+            continue
+        if decision.kind == "release":
+            check_release(archived, entry, decision, findings)
             continue
         about = judgements.get(decision.judgement_id, [])
         link = f"{name} -> judgements/{shown(decision.judgement_id)}"

@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from interlock.contracts.decision import Statement
 from interlock.contracts.verdict import Cause, GateResult, Verdict
-from interlock.decisions.evidence import render
 from interlock.reports.charts.strip import gate_strip
 from interlock.reports.charts.svg import Svg
 from interlock.reports.figures import figure, interval
 from interlock.reports.run_facts import RunFacts
+from interlock.reports.sections.decided import told, who
 from interlock.reports.sections.section import Section, counted
 
 NUM_KEY_FIGURES = 4
@@ -50,8 +49,8 @@ def headline(facts: RunFacts) -> Section:
             "summary": _summary(facts, deciding, unmet),
             "figures": [_view(row, facts) for row in _key_figures(deciding)],
             "advice": _advice(unmet),
-            "reasons": [_told(item, facts) for item in decision.reasons] if decision else [],
-            "risks": [_told(item, facts) for item in decision.risks] if decision else [],
+            "reasons": told(decision.reasons, decision) if decision else [],
+            "who": who(decision) if decision else "",
         },
     )
 
@@ -132,8 +131,3 @@ def _todo(row: GateResult) -> str:
     if row.verdict is Verdict.PASS:
         return ""
     return NOT_EXPORTED if row.cause is Cause.NOT_EXPORTED else row.on_failure
-
-
-def _told(statement: Statement, facts: RunFacts) -> str:
-    assert facts.decision is not None
-    return render(statement.text, facts.decision.evidence)

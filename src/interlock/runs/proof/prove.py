@@ -1,4 +1,4 @@
-"""Prove a run: verify its bytes and chains, look for its code, and judge it again from what it measured.
+"""Prove a run: verify its bytes and chains, look for its code, judge it again, and resolve its decisions' evidence.
 
     found = prove_run(home, run_id, workspace=workspace, public_key=key)
     sign_run(home, run_id, private_key_path)
@@ -31,6 +31,7 @@ from interlock.registry.statement import (
 from interlock.registry.verification.archived import read_archived, record_name
 from interlock.registry.verification.findings import Findings
 from interlock.registry.verification.logs import read_logs
+from interlock.runs.deciding.checking import decision_links
 from interlock.runs.proof.at_hand import CodeAtHand
 from interlock.runs.proof.rejudge import check_judgements, check_measurements
 
@@ -85,6 +86,7 @@ def _proved(home: Path, found: Verification, code: CodeAtHand) -> Verification:
         links += code.check(_records(home, card), commit=card.git_commit, dirty=card.observations.git_dirty)
     links += check_measurements(home, found.run_id)
     links += check_judgements(home, found.run_id)
+    links += decision_links(home, found.run_id)
     return found.model_copy(update={"links": verify.in_order(links)})
 
 

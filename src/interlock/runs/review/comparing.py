@@ -15,6 +15,7 @@ import numpy as np
 
 from interlock.contracts.measurement import Measurement
 from interlock.contracts.verdict import Cause
+from interlock.gates.bootstrap import Scores
 from interlock.gates.pairing import difference_curve, paired, paired_differences
 from interlock.gates.sample import BlockedError, Sample, checked_sample
 from interlock.gates.statistics import Bounds
@@ -49,6 +50,11 @@ def paired_bounds(a: Measured, b: Measured, metric: str, *, confidence: float) -
     before, after = _sample(a, metric), _sample(b, metric)
     rng = np.random.default_rng([int(a.run_id, 16), int(b.run_id, 16)])
     return difference_curve(paired(after, before), rng=rng)(confidence)
+
+
+def item_differences(a: Measured, b: Measured, metric: str) -> Scores:
+    """`b - a` [n], item by item. Raises BlockedError as `paired_bounds` does."""
+    return paired_differences(_sample(b, metric), _sample(a, metric))
 
 
 def changes(a: Measured, b: Measured, *, confidence: float = TWO_SIDED_95) -> tuple[MetricChange, ...]:

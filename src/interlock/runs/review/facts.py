@@ -26,11 +26,13 @@ from interlock.gates.sample import BlockedError
 from interlock.provenance.chain import read_chain
 from interlock.provenance.digest import sha256_file
 from interlock.registry import queries
+from interlock.registry.decided import DecisionRow
 from interlock.registry.layout import DATASET_CARD
 from interlock.registry.queries import ModelRow, RunRow, RunView, StageChange, StatementRow
 from interlock.registry.search import sweeps_of_runs
 from interlock.registry.verify import verify_run
 from interlock.reports.run_facts import Flip, Flipped, Row, RunFacts, SweepFacts
+from interlock.runs.drive.folder import path_of_run
 from interlock.runs.review.comparing import Flips, flipped_from
 from interlock.runs.review.intervals import side_by_side
 from interlock.stages.verdicts import Measured, read_archived
@@ -75,9 +77,9 @@ def judged(home: Path, view: RunView) -> tuple[Judgement | None, str, Decision |
     if not current:
         return None, "", None
     judgement, at = current[-1]
-    decisions = [_decision(home, row) for row in view.decisions]
-    upon = [decision for decision in decisions if decision.judgement_id == judgement.judgement_id]
-    return judgement, at, upon[-1] if upon else None
+    upon = [row for row in view.decisions if row.judgement_id == judgement.judgement_id]
+    standing = [row for row in upon if row.decision_id == view.run.decision_id] or upon
+    return judgement, at, _decision(home, standing[-1]) if standing else None
 
 
 def sweep_facts(home: Path, sweep_id: str) -> SweepFacts | None:
@@ -162,6 +164,7 @@ def _facts(home: Path, view: RunView, workspace: Path) -> RunFacts:
         "model": model,
         "history": history,
         "sweep": sweep_facts(home, sweeps_of_runs(home).get(view.run.run_id, "")),
+        "drive": path_of_run(home, view.run.run_id),
         "parents": _parents(home, view.card),
     }
     if view.card is None:
@@ -232,7 +235,7 @@ def _judgement(home: Path, row: StatementRow) -> Judgement:
     return Judgement.model_validate_json((home / row.path / "judgement.json").read_bytes())
 
 
-def _decision(home: Path, row: StatementRow) -> Decision:
+def _decision(home: Path, row: DecisionRow) -> Decision:
     return Decision.model_validate_json((home / row.path / "decision.json").read_bytes())
 
 

@@ -13,6 +13,7 @@ from interlock.contracts.decision import Decision
 from interlock.contracts.stage import Artifact
 from interlock.contracts.tracking import Alert, Cell, Lineage, Table, TrackedArtifact, TrackedFile
 from interlock.contracts.verdict import Judgement, Verdict
+from interlock.registry.decided import SpentRow, taken_model
 from interlock.registry.layout import CARD, DATASET_CARD, run_folder
 from interlock.runs.tracked.items import per_item_table
 from interlock.stages.verdicts import Measured
@@ -44,6 +45,8 @@ class Told:
     """Level that its newest reproduction reached; empty when nobody tried."""
     waived: str = ""
     """Who waived the inconclusive verdict and until when; empty where no waiver stood when this was gathered."""
+    spent: tuple[SpentRow, ...] = ()
+    """What language models cost, by agent and model."""
 
     @property
     def models(self) -> Path:
@@ -97,12 +100,27 @@ def summary(told: Told) -> dict[str, Cell]:
         "duration_mins": observed.duration_mins,
         "compute_hours": observed.spend.compute_hours,
         "cost_usd": observed.spend.cost_usd,
+        **_decided(told),
     }
     for row in told.judgement.rows if told.judgement else ():
         values[f"gates/{row.gate}"] = row.verdict.value
         if row.bound is not None:
             values[f"gates/{row.gate}/bound"] = row.bound
     return values
+
+
+def _decided(told: Told) -> dict[str, Cell]:
+    """Who decided, and what language models cost the run over all its decisions."""
+    decision = told.decision
+    return {
+        "decision/agent": decision.agent if decision else None,
+        "decision/policy": decision.policy if decision else None,
+        "decision/model": (taken_model(decision) or None) if decision else None,
+        "decision/confidence": decision.confidence if decision else None,
+        "llm/calls": sum(row.calls for row in told.spent),
+        "llm/tokens": sum(row.tokens_in + row.tokens_out for row in told.spent),
+        "llm/usd": round(sum(row.usd for row in told.spent), 6),
+    }
 
 
 def gate_table(judgement: Judgement) -> Table:

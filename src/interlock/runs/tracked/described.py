@@ -7,6 +7,7 @@ from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from interlock.contracts.tracking import JobType, JsonlTracking, TrackedRun, Tracking
 from interlock.provenance.canonical import canonical_json
+from interlock.provenance.dotted import lookup
 
 _TRACKING: TypeAdapter[Tracking] = TypeAdapter(Tracking)
 _TAG_MAX_CHARS = 64
@@ -38,18 +39,19 @@ def described(
     facts: dict[str, JsonValue] = {"run_id": run_id, **labels, **identity}
     experiment = labels.get("dvc_experiment")
     words = [f"lane:{lane}", *([f"dvc:{experiment}"] if experiment else []), *tags]
+    drive, attempt = lookup(config, "lineage.drive"), lookup(config, "lineage.attempt")
     return TrackedRun(
         run_id=run_id,
-        name=f"{name}-{lane}-{run_id[:8]}",
-        group=sweep or name,
-        job_type=_job_type(labels),
+        name=f"{name}-{lane}-attempt{attempt}-{run_id[:8]}" if drive else f"{name}-{lane}-{run_id[:8]}",
+        group=sweep or (f"{name}-drive-{drive}" if drive else name),
+        job_type=_job_type(labels, is_driven=bool(drive)),
         tags=tuple(dict.fromkeys(word[:_TAG_MAX_CHARS] for word in words)),
         notes="\n\n".join(str(about[key]).strip() for key in ("hypothesis", "notes") if about.get(key)),
         config={**shown, "interlock": facts},
     )
 
 
-def _job_type(labels: Mapping[str, str]) -> JobType:
+def _job_type(labels: Mapping[str, str], *, is_driven: bool) -> JobType:
     if labels.get("purpose") == "reproduce":
         return "reproduce"
-    return "sweep" if labels.get("sweep") else "train"
+    return "sweep" if labels.get("sweep") else "drive" if is_driven else "train"

@@ -19,6 +19,7 @@ from interlock.errors import InterlockError, StageError
 from interlock.provenance.attempts import list_attempts
 from interlock.provenance.environment import redact_text
 from interlock.registry.archive import read_card
+from interlock.registry.decided import spent
 from interlock.registry.derive import DECISION, DECISIONS, JUDGEMENT, JUDGEMENTS, statements
 from interlock.registry.layout import CARD, RECORDS, run_folder
 from interlock.registry.queries import archived_run, show_model
@@ -120,6 +121,7 @@ def gathered(home: Path, run_id: str) -> Told:
     present = [found for found in judged if row and found.verdict == row.verdict] or judged
     judgement = present[-1] if present else None
     upon = [found for found in decided if judgement and found.judgement_id == judgement.judgement_id]
+    standing = [found for found in upon if row and found.decision_id == row.decision_id] or upon
     model = show_model(home, row.model_id).model if row and row.model_id else None
     starts = [files.start for files in list_attempts(home, run_id=run_id, skip_damaged=True)]
     return Told(
@@ -128,7 +130,8 @@ def gathered(home: Path, run_id: str) -> Told:
         params=_params(home, run_id),
         labels={name: value for start in starts for name, value in start.labels.items()},
         judgement=judgement,
-        decision=upon[-1] if upon else None,
+        decision=standing[-1] if standing else None,
+        spent=spent(home, run_id),
         model_id=model.id if model else "",
         stage=model.stage if model else "",
         reproduced=_reproduced(run_folder(home, run_id)),

@@ -80,7 +80,17 @@ def test_everything_of_a_run_is_gathered(archived):
     assert facts.dataset["documents"] == 12
     assert facts.examples["hits"][0]["query"] == "what?"
     names = [section.id for section in sections(facts)]
-    assert names == ["verdict", "gates", "quality", "queries", "training", "lineage", "measurements", "card"]
+    assert names == [
+        "verdict",
+        "gates",
+        "decision",
+        "quality",
+        "queries",
+        "training",
+        "lineage",
+        "measurements",
+        "card",
+    ]
 
 
 def test_flips_against_a_baseline_carry_text_and_ranks(archived):

@@ -1,0 +1,46 @@
+"""Ask the configured language models about a run of a drive, once; the decide stage then replays what was recorded.
+
+    ask_models(home, attempt, composed, spent=path.usage, resumed=False)
+
+The ceilings of `budget` are those of the whole drive: what earlier decisions cost counts before the first question.
+Does nothing where no model is configured, and decides nothing.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+from interlock.contracts.answer import Usage
+from interlock.contracts.drive import DrivenAttempt
+from interlock.contracts.lineage import LineageBlock
+from interlock.contracts.llm import LanguageModels
+from interlock.errors import NotRecordedError
+from interlock.provenance.canonical import canonical_json
+from interlock.runs.deciding.deciding import ask, ledger_of
+from interlock.runs.drive.attempt import Composed
+
+
+def ask_models(
+    home: Path, attempt: DrivenAttempt, composed: Composed, *, spent: Usage, resumed: bool
+) -> tuple[str, ...]:
+    """Ask, and record the answers under the run; returns warnings about ceilings of which most is used.
+
+    `spent` is what the drive's decisions have used already. A drive that was cut short here (`resumed`) takes the
+    answers that are there, also where `llm.mode` is `live`; only an answer that is missing is asked for. Raises as
+    `interlock.runs.deciding.deciding.ask` does.
+    """
+    assert attempt.run_id
+    configured, llm = composed.configured, composed.configured.llm
+    if not isinstance(llm, LanguageModels):
+        return ()
+    lineage = LineageBlock.model_validate_json(canonical_json(composed.config["lineage"]))
+    tried = replace(configured, llm=llm.model_copy(update={"mode": "auto"})) if resumed else configured
+    ledger = ledger_of(configured, spent={configured.agent: spent})
+    if resumed:
+        recorded = replace(configured, llm=llm.model_copy(update={"mode": "replay"}))
+        try:
+            ask(home, attempt.run_id, recorded, lineage=lineage, ledger=ledger)
+            return ()
+        except NotRecordedError:
+            if llm.mode == "replay":
+                raise
+    return ask(home, attempt.run_id, tried, lineage=lineage, ledger=ledger).warnings
