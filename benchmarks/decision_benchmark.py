@@ -119,9 +119,7 @@ def show(result: dict[str, Any]) -> None:
     print(f"{result['situations']} situations, {result['runs']} runs; by chance {result['by_chance']}")
     for name, found in result["policies"].items():
         for part in ("all", "dev", "test"):
-            print(
-                f"{name:12} {part:5} {found[part]['hits']:3} of {found[part]['situations']:3}  {found[part]['share']}"
-            )
+            print(f"{name:12} {part:5} {_told(found[part])}")
         for kind, share in found["by_kind"].items():
             print(f"    {kind:38} {share['hits']:3} of {share['situations']:3}   {found['confusion'][kind]}")
         for miss in found["misses"]:
@@ -130,6 +128,10 @@ def show(result: dict[str, Any]) -> None:
         print(f"{name}: skipped, {why}")
     if told := result["rules_followed_to_the_end"]:
         print(f"rules followed: {told['passed']} of {told['followed']} reach a pass, at run {told['passed_at_run']}")
+
+
+def _told(share: dict[str, Any]) -> str:
+    return f"{share['hits']:3} of {share['situations']:3}  {share['share']}  ({share['at_once']} at once)"
 
 
 def _counted(names: Iterable[str]) -> dict[str, int]:

@@ -26,7 +26,7 @@ def follow(situations: Iterable[Situation], *, workspace: Path, folder: Path, pr
         ThreadPoolExecutor(processes) as threads,
     ):
         ways = dict(zip([item.name for item in begun], threads.map(partial(_way, workers), begun), strict=True))
-    proposed = {name: rows[0]["proposed"] for name, rows in ways.items()}
+    proposed = {name: {**rows[0]["proposed"], "passed_at": _passed_at(rows)} for name, rows in ways.items()}
     _write("proposed.json", proposed)
     _write("paths.json", {name: [_short(row) for row in rows] for name, rows in ways.items()})
 
@@ -51,6 +51,10 @@ def _way(workers: Workers, situation: Situation) -> list[dict[str, Any]]:
             break
         context = context_of(run, attempts=attempt, max_attempts=situation.max_attempts)
     return rows
+
+
+def _passed_at(rows: list[dict[str, Any]]) -> int | None:
+    return rows[-1]["attempt"] if rows[-1]["verdict"] == "pass" else None
 
 
 def _short(row: dict[str, Any]) -> dict[str, Any]:

@@ -80,7 +80,7 @@ def planned() -> Iterator[Planned]:
     yield from _planted()
     yield from _lvm()
     yield from _out_of_reach()
-    yield from _drawn("tower", seed=DRIVE_SEED, count=16)
+    yield from _drawn("tower", seed=DRIVE_SEED, count=10)
 
 
 def _drawn(setting: str, *, seed: int, count: int) -> Iterator[Planned]:

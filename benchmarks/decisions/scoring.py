@@ -46,6 +46,12 @@ class Answer:
         return any(item.name in right for item in self.situation.outcomes if item.action == self.action)
 
     @property
+    def at_once(self) -> bool:
+        """Whether it is a hit and no further decision was needed."""
+        found = _exact(self) if self.action == "retrain" else None
+        return self.hit and (found is None or found.verdict == "pass")
+
+    @property
     def miss(self) -> str:
         """Why it is no hit, in a sentence; empty for a hit."""
         if self.hit:
@@ -96,7 +102,13 @@ def blind(situations: Iterable[Situation]) -> dict[str, float]:
 
 def _share(answers: list[Answer]) -> dict[str, Any]:
     hits = sum(item.hit for item in answers)
-    return {"situations": len(answers), "hits": hits, "share": round(hits / len(answers), 3) if answers else None}
+    at_once = sum(item.at_once for item in answers)
+    return {
+        "situations": len(answers),
+        "hits": hits,
+        "at_once": at_once,
+        "share": round(hits / len(answers), 3) if answers else None,
+    }
 
 
 def _confusion(answers: list[Answer]) -> dict[str, int]:

@@ -8,7 +8,9 @@ What is right follows from the recorded outcomes and from nothing else:
 
     the runs of the lineage are used up, or a pass would be unjust      escalate
     pass                                                                accept
-    otherwise                                  every tried action that led to a pass; escalate where none did
+    otherwise                                           every tried action that led to a pass; escalate where none did
+
+A retrain that the rules proposed and were followed from also counts where the pass came later, within the attempts.
 """
 
 import hashlib
@@ -41,6 +43,13 @@ class Outcome:
     seconds: float
     missed: Mapping[str, Mapping[str, Any]]
     error: str = ""
+    passed_at: int | None = None
+    """Run of the lineage at which the rules came to a pass from here, where they were followed."""
+
+    @property
+    def worked(self) -> bool:
+        """Whether it led to a pass, at once or, followed by the rules, within the attempts."""
+        return self.verdict == "pass" or self.passed_at is not None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +89,7 @@ class Situation:
             return frozenset({"escalate"})
         if self.verdict == "pass":
             return frozenset({"accept"})
-        return frozenset(item.name for item in self.outcomes if item.verdict == "pass") or frozenset({"escalate"})
+        return frozenset(item.name for item in self.outcomes if item.worked) or frozenset({"escalate"})
 
     def context(self) -> Any:
         """What a policy is shown, built from the stored files."""
@@ -99,8 +108,10 @@ def load() -> tuple[Situation, ...]:
 
 def _situation(row: dict[str, Any], proposed: dict[str, Any] | None) -> Situation:
     tried = list(row["outcomes"])
-    if proposed is not None and all(item["overrides"] != proposed["overrides"] for item in tried):
-        tried.append(proposed)
+    if proposed is not None:
+        same = [item for item in tried if item["action"] == "retrain" and item["overrides"] == proposed["overrides"]]
+        kept = [item for item in tried if item not in same]
+        tried = [*kept, {**proposed, "name": same[0]["name"] if same else proposed["name"]}]
     return Situation(**{**row, "outcomes": tuple(Outcome(**item) for item in tried)})
 
 

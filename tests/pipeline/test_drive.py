@@ -108,6 +108,8 @@ def test_from_a_bad_configuration_to_a_pass_by_rules(workspace):
     assert f"optimizer.lr {rates[0][0]:g} -> {rates[0][1]:g}" in lines[0]
     assert [card(workspace, run)["parent_run"] for run in runs] == [None, *runs[:-1]]
 
+    for run in runs:
+        workspace.interlock("verify", run)
     lineage = (home(workspace) / f"state/recovery/{runs[0]}.jsonl").read_text().splitlines()
     events = [json.loads(line)["payload"] for line in lineage]
     assert [event["next_run"] for event in events if event["kind"] == "derived"] == runs[1:]
@@ -123,6 +125,15 @@ def test_from_a_bad_configuration_to_a_pass_by_rules(workspace):
     numbers = [int(re.search(r"attempt(\d)", run["name"])[1]) for run in tracked]
     assert numbers == list(range(1, len(runs) + 1))
     assert {run["job_type"] for run in tracked} == {"drive"}
+
+
+def test_a_parent_that_no_decision_led_from_is_found_out(workspace):
+    drive(workspace, *BAD, code=3)
+    path = home(workspace) / "runs" / shown(workspace)["attempts"][1]["run_id"] / "models/run_card.json"
+    path.chmod(0o644)
+    path.write_text(re.sub(r'"parent_run": "\w+"', '"parent_run": "aaaaaaaaaaaaaaaa"', path.read_text()))
+    said = workspace.interlock("verify", path.parts[-3], code=1)
+    assert "parent_run: the card says aaaaaaaaaaaaaaaa, the records give None" in said
 
 
 def test_the_same_command_again_does_nothing(workspace):

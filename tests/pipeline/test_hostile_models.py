@@ -70,9 +70,10 @@ def test_nothing_but_a_pass_moves_forward(attacked):
     assert {"taken", "schema", "guard", "malformed", "empty", "server_error", "truncated"} <= set(ended), ended
     assert {item.label for item in tried} >= {"pass", "fail", "fail after a pass", "lane by hand"}
     # Where the verdict is a pass the same models have their way: the suite can fail.
-    assert {item.decision.kind for item in tried if item.decision.action in ("accept", "go") and item.ended == "taken"}
+    went = {item.decision.kind for item in tried if item.decision.action in ("accept", "go")}
+    assert went == {"lane", "job", "release"}
     taken = Counter(item.verdict for item in tried if item.ended == "taken")
-    assert set(taken) == {"pass", "fail", "blocked", "inconclusive"}, taken
+    assert set(taken) >= {"pass", "fail"}, taken
 
 
 @pytest.mark.slow

@@ -69,8 +69,9 @@ class Tried:
 
     @property
     def ended(self) -> str:
-        """`taken`, or how the last question ended before the rules decided."""
-        return "taken" if self.decision.policy != "rules" else str(self.decision.trail[-1].outcome)
+        """`taken`, `voted`, or how the last question ended before the rules decided."""
+        known = {"llm": "taken", "quorum": "voted"}
+        return known.get(self.decision.policy) or str(self.decision.trail[-1].outcome)
 
     @property
     def verdict(self) -> str:
@@ -116,7 +117,8 @@ class PolicyPath:
         self._answers, self._server = Answers(folder), server
         self._base = base_configuration()
         shared = [context("release", verdict, shared=True) for verdict in Verdict]
-        self._shown = (*contexts(), *shared, *contexts())
+        others = tuple(item for item in contexts() if item.kind != "release")  # votes ask three times as much
+        self._shown = (*contexts(), *shared, *others, *others)
 
     def attack(self, number: int) -> Tried:
         """Let the models say what that attack says, decide, and decide again from the record."""

@@ -161,6 +161,10 @@ def override_values(rng: random.Random, context: DecisionContext) -> Said:
     ]  # fmt: skip
     slot = "SLOT-OF-THE-VALUE"
     base = _retrain(rng, context, [{"key": key, "value": slot}])
+    if key in context.search_space and rng.random() < 0.5:
+        low, high = context.search_space[key].low, context.search_space[key].high
+        beyond = [high * 1.000001, low - 1e-9, high + 1, -high, low / 2, (low + high) / 2 + 0.3, high * 1e6]
+        texts = [json.dumps(value) for value in beyond]
     text = dumps(base).replace(json.dumps(slot), rng.choice(texts))
     again: list[Any] = [{"key": key, "value": 0.3}, {"key": key, "value": 99.0}]
     shapes: list[Any] = [

@@ -220,10 +220,12 @@ def _who(config: Mapping[str, Any], lane: str, stage: StageName, run_id: str | N
     """Who sends: the agent that owns the stage, with its place in the chain of command."""
     agents: Mapping[str, Any] = config.get("agents") or {}
     owner = next((name for name, agent in agents.items() if stage in (agent.get("stages") or ())), stage)
-    parent = (agents.get(owner) or {}).get("parent")
+    agent = agents.get(owner) or {}
+    parent = agent.get("parent")
     return {
         "agent": spelled(owner),
         "run_id": run_id,
+        "llm_model": _first_model(agent, config.get("llm") or {}),
         "parent_agent": spelled(parent) if parent else None,
         "children_agents": tuple(spelled(name) for name, agent in agents.items() if agent.get("parent") == owner),
         "lane": lane,
@@ -236,6 +238,16 @@ def _who(config: Mapping[str, Any], lane: str, stage: StageName, run_id: str | N
 def _gpu_index(config: Mapping[str, Any]) -> int | None:
     is_cuda = lookup(config, "hardware.kind") == "cuda"
     return int(lookup(config, "hardware.device_index") or 0) if is_cuda else None
+
+
+def _first_model(agent: Mapping[str, Any], llm: Mapping[str, Any]) -> str | None:
+    """`<provider>/<model id>` of the model that the agent asks first; None under rules."""
+    proposal = (agent.get("policy") or {}).get("proposal") or {}
+    models = llm.get("models") or {}
+    if proposal.get("kind") != "llm":
+        return None
+    first = next((models[name] for name in proposal.get("models") or llm.get("order") or () if name in models), None)
+    return f"{first['provider']}/{first['model']}" if first else None
 
 
 def _count(value: object) -> int | None:

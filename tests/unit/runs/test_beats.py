@@ -53,6 +53,25 @@ def test_a_stage_says_who_it_is_how_far_it_is_and_how_it_ended(make_place, beats
     assert (last.memory_bytes or 0) > 1e6
 
 
+@pytest.mark.parametrize(
+    ("overrides", "model"),
+    [
+        ([], None),
+        (["llm=anthropic"], "anthropic/claude-sonnet-4-5"),
+        (["llm=fallback", "agents.dir_models.policy.proposal.models=[nobody,local]"],
+         "openai_compatible/deepseek-r1:7b-q4_k_m"),
+    ],
+)  # fmt: skip
+def test_an_agent_names_the_model_that_it_would_ask_first(make_place, beats, overrides, model):
+    place = make_place(*overrides)
+    with beating(place, Silent()) as progress:
+        progress.stage_begins("decide", "0" * 16)
+    assert {item.llm_model for item in beats()} == {model}
+    with beating(place, Silent()) as progress:
+        progress.stage_begins("train", "0" * 16)
+    assert beats()[-1].llm_model is None, "managers decide by rules"
+
+
 def test_every_stage_has_its_own_and_the_director_names_its_managers(make_place, beats):
     run_lane(make_place(), progress=Silent())
     ended = [item for item in beats() if item.state == "completed"]

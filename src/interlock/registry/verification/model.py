@@ -171,7 +171,8 @@ def _check_card(archived: Archived, finished: FinishedRun, findings: Findings) -
     try:
         placed = placements(finished)
         where = {target: f"{item.stage}/{item.name}" for target, item in placed.items()}
-        known = replace(finished, model_files=tuple(where[name] for name in card.model_files if name in where))
+        model_files = tuple(where[name] for name in card.model_files if name in where)
+        known = replace(finished, model_files=model_files, parent_run=_led_here(archived, finished, findings))
         kept = {name: card.artifacts[name] for name in (record_name(card, stage) for stage in MODEL_STAGES)}
         made = make_card(path.parent, known, placed=placed, records=kept, spent=_spent_by_then(archived, card))
     except InterlockError as error:
@@ -185,6 +186,22 @@ def _check_card(archived: Archived, finished: FinishedRun, findings: Findings) -
         findings.broken(f"stage records -> run card: {field}", detail, path=path)
     if not findings.has_broken:
         findings.holds("stage records -> run card", "every field follows from them", path=path)
+
+
+def _led_here(archived: Archived, finished: FinishedRun, findings: Findings) -> str | None:
+    """The parent that the card states, where a decide stage was told of it; healing's own stands in train's record."""
+    assert archived.card is not None
+    stated, healed = archived.card.parent_run, finished.stages["train"].observations.facts.get("parent_run")
+    records = [name for name in archived.files if name.startswith("decisions/") and name.endswith("/record.json")]
+    if stated is None or stated == healed:
+        return None
+    if not records:
+        detail = "nobody has decided upon this run yet, so nothing but the card says where it comes from"
+        findings.unchecked("lineage -> run card: parent_run", detail, way_out="give the drive's command again")
+        return stated
+    read = (read_contract(archived.folder / name, StageRecord, name, findings) for name in sorted(records))
+    told = [record.params.get("lineage") for record in read if record is not None]
+    return stated if any(isinstance(item, dict) and item.get("parent_run") == stated for item in told) else None
 
 
 def _spent_by_then(archived: Archived, card: RunCard) -> Usage:
