@@ -22,6 +22,7 @@ from interlock.registry.events import Line, logs, union
 from interlock.registry.migrations import MIGRATIONS
 from interlock.registry.stages import fold_promotion, fold_withdrawal
 from interlock.registry.taken import taken_path
+from interlock.registry.wal import use_wal
 
 BUSY_TIMEOUT_S = 30.0
 _TABLES = ("models", "stage_history", "holders", "said", "runs", "decisions", "spent", "folded")
@@ -211,7 +212,7 @@ _FOLD: dict[str, Callable[[sqlite3.Connection, Line, int], object]] = {
 def _transaction(home: Path) -> Iterator[sqlite3.Connection]:
     """A write transaction over an up-to-date schema; nothing of it stays when the block fails."""
     with _told(home), _connected(index_path(home)) as database:
-        database.execute("PRAGMA journal_mode = WAL")
+        use_wal(database, wait_s=BUSY_TIMEOUT_S)
         database.execute("BEGIN IMMEDIATE")
         try:
             _migrate(database)

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from interlock.errors import RegistryError
 from interlock.registry.control.migrations import MIGRATIONS
+from interlock.registry.wal import use_wal
 
 BUSY_TIMEOUT_S = 30.0
 _MOVE_AWAY = "stop what runs, move the file away and begin anew: reservations and heartbeats of the past are lost"
@@ -125,7 +126,7 @@ def _opened(path: Path, busy_timeout_s: float) -> sqlite3.Connection:
         _create(path)
         database = sqlite3.connect(path, timeout=busy_timeout_s, isolation_level=None, check_same_thread=False)
         try:
-            _prepare(database)
+            _prepare(database, busy_timeout_s)
         except BaseException:
             database.close()
             raise
@@ -133,8 +134,8 @@ def _opened(path: Path, busy_timeout_s: float) -> sqlite3.Connection:
     return database
 
 
-def _prepare(database: sqlite3.Connection) -> None:
-    (mode,) = database.execute("PRAGMA journal_mode = WAL").fetchone()
+def _prepare(database: sqlite3.Connection, busy_timeout_s: float) -> None:
+    mode = use_wal(database, wait_s=busy_timeout_s)
     if mode != "wal":
         raise sqlite3.OperationalError(f"no write-ahead log here (journal mode {mode})")
     database.execute("PRAGMA synchronous = FULL")
