@@ -123,7 +123,7 @@ def show(result: dict[str, Any]) -> None:
         for kind, share in found["by_kind"].items():
             print(f"    {kind:38} {share['hits']:3} of {share['situations']:3}   {found['confusion'][kind]}")
         for miss in found["misses"]:
-            print(f"    miss: {miss['situation']}: {miss['why']}")
+            print(f"    miss: {miss['situation']}: {miss['why']}; {miss['because']}".rstrip("; "))
     for name, why in result["skipped"].items():
         print(f"{name}: skipped, {why}")
     if told := result["rules_followed_to_the_end"]:
@@ -131,7 +131,8 @@ def show(result: dict[str, Any]) -> None:
 
 
 def _told(share: dict[str, Any]) -> str:
-    return f"{share['hits']:3} of {share['situations']:3}  {share['share']}  ({share['at_once']} at once)"
+    strict = f"{share['in_one_step']} if only the very next run counts"
+    return f"{share['hits']:3} of {share['situations']:3}  {share['share']}  ({share['at_once']} at once; {strict})"
 
 
 def _counted(names: Iterable[str]) -> dict[str, int]:

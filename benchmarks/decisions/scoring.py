@@ -17,6 +17,18 @@ ZERO = 1e-6
 """Stands for zero in ratios, as of a dropout that is switched on."""
 
 
+BECAUSE: Mapping[tuple[str, str], str] = {
+    ("borderline gate", "gather_more"): "the number of items that would decide is known, and twice the source did not "
+    "decide; whether so many can be had is no part of the evidence",
+    ("evaluation is broken", "repair"): "that the fault is in the code shows only when repairing does not help; drive "
+    "repairs once and then asks a person",
+    ("gate out of reach", "retrain"): "nothing in the evidence says that no configuration reaches the bound",
+    ("overfitting", "gather_more"): "the rules look at overfitting where a gate fails, not where it stays open",
+    ("wrong config outside the search space", "retrain"): "the cause is a key that no decision may change",
+}
+"""Why a policy that sees only the evidence misses, by kind of situation and chosen action."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Answer:
     """What a policy decided in one situation."""
@@ -37,7 +49,14 @@ class Answer:
     @property
     def hit(self) -> bool:
         """Whether the action is among what worked."""
-        right = self.situation.right
+        return self._is_among(self.situation.right)
+
+    @property
+    def hit_in_one_step(self) -> bool:
+        """Whether it is, where only a pass of the very next run counts."""
+        return self._is_among(self.situation.right_at_once)
+
+    def _is_among(self, right: frozenset[str]) -> bool:
         if self.action in ("accept", "escalate"):
             return self.action in right
         if self.action == "retrain":
@@ -74,11 +93,7 @@ def score(answers: Iterable[Answer]) -> dict[str, Any]:
         "by_kind": {kind: _share([item for item in answers if item.situation.kind == kind]) for kind in kinds},
         "confusion": {kind: _confusion([item for item in answers if item.situation.kind == kind]) for kind in kinds},
         "known": dict(sorted(Counter(item.known for item in answers).items())),
-        "misses": [
-            {"situation": item.situation.name, "kind": item.situation.kind, "why": item.miss, "reason": item.says}
-            for item in answers
-            if not item.hit
-        ],
+        "misses": [_told(item) for item in answers if not item.hit],
     }
 
 
@@ -94,20 +109,36 @@ def blind(situations: Iterable[Situation]) -> dict[str, float]:
         )
         chances.append(len(options & item.right) / len(options))
     escalating = [("escalate" in item.right) for item in situations]
+    in_one_step = [("escalate" in item.right_at_once) for item in situations]
     return {
         "random action": round(math.fsum(chances) / len(chances), 3),
         "always escalate": round(sum(escalating) / len(escalating), 3),
+        "always escalate, in one step": round(sum(in_one_step) / len(in_one_step), 3),
+    }
+
+
+def _told(answer: Answer) -> dict[str, str]:
+    situation = answer.situation
+    because = BECAUSE.get((situation.kind, answer.action), "")
+    return {
+        "situation": situation.name,
+        "kind": situation.kind,
+        "why": answer.miss,
+        "because": because,
+        "reason": answer.says,
     }
 
 
 def _share(answers: list[Answer]) -> dict[str, Any]:
     hits = sum(item.hit for item in answers)
     at_once = sum(item.at_once for item in answers)
+    in_one_step = sum(item.hit_in_one_step for item in answers)
     return {
         "situations": len(answers),
         "hits": hits,
         "at_once": at_once,
         "share": round(hits / len(answers), 3) if answers else None,
+        "in_one_step": in_one_step,
     }
 
 

@@ -23,7 +23,7 @@ _SMALL_TOWER = (
 )
 """The search space's upper ends are lower than the lane's own, so that the dearest run takes 15 seconds and not 90. The
 tolerance of the convergence check is a fifth of the default, so that a training that hardly moves does not count as
-settled: with the lane's own space and tolerance more than half of all random configurations pass, here one in six."""
+settled. With the lane's own space and tolerance more than half of all random configurations pass, here one in five."""
 _SMALL_ADAPTER = (
     "lane=directional_adapter",
     "hardware.threads=1",

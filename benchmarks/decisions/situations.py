@@ -2,6 +2,7 @@
 
     for situation in load():
         situation.right            names of the actions that really led to a pass
+    situation.right_at_once    those whose very next run passed
         situation.context()        what a policy is shown
 
 What is right follows from the recorded outcomes and from nothing else:
@@ -85,16 +86,23 @@ class Situation:
     @property
     def right(self) -> frozenset[str]:
         """Names of what really worked; `accept` and `escalate` stand for themselves."""
+        return self._right({item.name for item in self.outcomes if item.worked})
+
+    @property
+    def right_at_once(self) -> frozenset[str]:
+        """The same where only a pass of the very next run counts: stricter, and no policy's own way is followed."""
+        return self._right({item.name for item in self.outcomes if item.verdict == "pass"})
+
+    def _right(self, worked: set[str]) -> frozenset[str]:
         if self.unjust or (self.verdict != "pass" and self.attempts >= self.max_attempts):
             return frozenset({"escalate"})
         if self.verdict == "pass":
             return frozenset({"accept"})
-        return frozenset(item.name for item in self.outcomes if item.worked) or frozenset({"escalate"})
+        return frozenset(worked) or frozenset({"escalate"})
 
     def context(self) -> Any:
         """What a policy is shown, built from the stored files."""
-        run = Run(key=self.run, files=stored_runs()[self.run], seconds=0.0)
-        return context_of(run, attempts=self.attempts, max_attempts=self.max_attempts)
+        return _context(self.run, self.attempts, self.max_attempts)
 
 
 @cache
@@ -113,6 +121,12 @@ def _situation(row: dict[str, Any], proposed: dict[str, Any] | None) -> Situatio
         kept = [item for item in tried if item not in same]
         tried = [*kept, {**proposed, "name": same[0]["name"] if same else proposed["name"]}]
     return Situation(**{**row, "outcomes": tuple(Outcome(**item) for item in tried)})
+
+
+@cache
+def _context(key: str, attempts: int, max_attempts: int) -> Any:
+    run = Run(key=key, files=stored_runs()[key], seconds=0.0)
+    return context_of(run, attempts=attempts, max_attempts=max_attempts)
 
 
 @cache

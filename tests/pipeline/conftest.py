@@ -82,7 +82,7 @@ def _make(workspace: Workspace, lanes: tuple[str, ...], *, git: bool) -> None:
     path = workspace.path
     path.mkdir()
     for part in ("src/interlock", "src/hydra_plugins", "pipelines", "conf"):
-        shutil.copytree(ROOT / part, path / part, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / part, path / part)  # compiled files, too: every process of a test would compile anew
     for part in ("requirements.lock", ".dvcignore", ".gitignore"):
         shutil.copy(ROOT / part, path / part)
     (path / "params.yaml").write_text(

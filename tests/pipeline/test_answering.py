@@ -5,21 +5,20 @@ import shutil
 
 import pytest
 import yaml
+from typed_here import Here
 
 
 @pytest.fixture(scope="module")
-def answered(tmp_path_factory, finished_workspace, open_workspace):
-    """A workspace with two finished lanes, the second made from the first."""
+def answered(tmp_path_factory, finished_workspace):
+    """A workspace with two finished lanes where DVC has them, the second made from the first."""
     path = tmp_path_factory.mktemp("answering") / "checkout"
-    shutil.copytree(finished_workspace(("toy", "follower"), git=True, ran=True), path, symlinks=True)
-    return path
+    shutil.copytree(finished_workspace(("toy", "follower"), git=True, ran=False), path, symlinks=True)
+    return Here.running(path).finished("toy", "follower")
 
 
 @pytest.fixture
-def workspace(answered, tmp_path, open_workspace):
-    path = tmp_path / "checkout"
-    shutil.copytree(answered, path, symlinks=True)
-    return open_workspace(path)
+def workspace(answered, tmp_path):
+    return answered.copied(tmp_path / "checkout")
 
 
 def file_of(workspace, name="job_answer.yaml"):
@@ -39,15 +38,17 @@ def test_lanes_that_pass_are_accepted_together(workspace):
     assert file_of(workspace).read_bytes() == before
 
 
-def test_the_exit_code_is_the_folded_verdict_and_lies_are_told(workspace):
-    """A lane that fails, with a report that says it passes."""
+def test_the_exit_code_is_the_folded_verdict_and_lies_are_told(make_workspace):
+    """A lane that DVC ran and that fails, with a report that says it passes."""
+    piped = make_workspace()
+    workspace = Here(piped.path)
     workspace.edit("params.yaml", "lane_overrides: {}", "lane_overrides: {toy: {lane: {model: {value: 0.3}}}}")
-    workspace.run("dvc", "repro", "--quiet", "toy-decide")
+    piped.run("dvc", "repro", "--quiet", "toy-decide")
     report = workspace.path / "artifacts/lanes/toy/decide/lane_report.yaml"
     text = report.read_text()
     report.unlink()
     report.write_text(text.replace("verdict: fail", "verdict: pass"))
-    found = json.loads(workspace.interlock("answer", "toy", "--json", code=3))
+    found = json.loads(workspace.said("answer", "toy", "--json", code=3)[0])
     assert (found["verdict"], found["lanes"][0]["verdict"]) == ("fail", "fail")
     assert any("its lane report says verdict pass, its judgement says fail" in remark for remark in found["remarks"])
 
@@ -82,12 +83,14 @@ acceptance:
 """
 
 
-def test_job_cards_are_answered_together_and_what_they_lack_is_told(workspace):
+def test_job_cards_are_answered_together_and_what_they_lack_is_told(make_workspace):
+    processes = make_workspace()
+    workspace = Here(processes.path)
     for name, steps, accuracy in (("jc-1", 20, 0.8), ("jc-2", 21, 0.99)):
         (workspace.path / f"{name}.yaml").write_text(CARD.format(name=name, steps=steps, accuracy=accuracy))
-    workspace.interlock("job", "submit", "jc-1.yaml")
-    workspace.interlock("job", "submit", "jc-2.yaml", code=3)
-    found = json.loads(workspace.interlock("answer", "--job", "jc-1", "--job", "jc-2", "--json", code=3))
+    processes.interlock("job", "submit", "jc-1.yaml")  # the director starts its managers as such
+    processes.interlock("job", "submit", "jc-2.yaml", code=3)
+    found = json.loads(workspace.said("answer", "--job", "jc-1", "--job", "jc-2", "--json", code=3)[0])
     first, second = found["lanes"]
     assert (first["lane"], first["verdict"], first["state"]) == ("jc-1", "pass", "completed")
     assert (second["lane"], second["verdict"]) == ("jc-2", "fail")
@@ -95,7 +98,7 @@ def test_job_cards_are_answered_together_and_what_they_lack_is_told(workspace):
     assert first["actuals"]["duration_mins"] > 0
 
     (workspace.path / f"artifacts/runs/{first['run_id']}/models/eval_report.md").unlink()
-    found = json.loads(workspace.interlock("answer", "--job", "jc-1", "--json", code=5))
+    found = json.loads(workspace.said("answer", "--job", "jc-1", "--json", code=5)[0])
     assert (found["verdict"], found["lanes"][0]["state"]) == ("blocked", "failed")
     assert any("eval_report.md, which its card asks for" in remark for remark in found["remarks"])
 
@@ -103,6 +106,6 @@ def test_job_cards_are_answered_together_and_what_they_lack_is_told(workspace):
         text = judged.read_text()
         judged.unlink()
         judged.write_text(text.replace('"fail"', '"pass"'))
-    found = json.loads(workspace.interlock("answer", "--job", "jc-2", "--json", code=5))
+    found = json.loads(workspace.said("answer", "--job", "jc-2", "--json", code=5)[0])
     assert found["lanes"][0]["state"] == "missing"
     assert any("jc-2: judgement.json: " in remark for remark in found["remarks"])

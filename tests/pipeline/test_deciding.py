@@ -5,13 +5,11 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 
 import pytest
 from llm_stand_ins import KEY, StandIns, failing, good, refusal, slow
-
-from interlock.cli.main import main
+from typed_here import Here
 
 REASON = {"text": "{gate.accuracy.reason}: it is pulled aside", "evidence": ["gate.accuracy.reason"]}
 RETRAIN = {
@@ -25,57 +23,47 @@ ACCEPT = {**RETRAIN, "action": "accept", "proposed_overrides": []}
 
 
 @pytest.fixture(scope="module")
-def failed(tmp_path_factory, finished_workspace, open_workspace):
+def failed(tmp_path_factory, finished_workspace):
     """A workspace whose one run was judged, failed and decided upon by the rules; copied by every test."""
     path = tmp_path_factory.mktemp("deciding") / "checkout"
     shutil.copytree(finished_workspace(("toy",), git=True, ran=False), path, symlinks=True)
-    workspace = open_workspace(path)
-    workspace.edit("params.yaml", "\noverrides: {}\n", "\noverrides: {lane: {model: {value: 0.05}}}\n")
-    workspace.repro()
-    workspace.interlock("sync")
+    here = Here.running(path)
+    here.edit("params.yaml", "\noverrides: {}\n", "\noverrides: {lane: {model: {value: 0.05}}}\n")
+    here.finished("toy").interlock("sync")
     return path
 
 
-class Here:
-    """The same commands in this process, which loads the packages once."""
-
-    def __init__(self, path, monkeypatch, capsys):
-        self.path, self._patch, self._capsys = path, monkeypatch, capsys
-        monkeypatch.setenv("COLUMNS", "400")
-        monkeypatch.setenv("NO_COLOR", "1")
-        monkeypatch.setenv("STAND_IN_API_KEY", KEY)
-
-    def said(self, *arguments, code=0):
-        """What a command writes to stdout and to stderr."""
-        self._patch.chdir(self.path)
-        self._patch.setattr(sys, "argv", ["interlock", *arguments])
-        self._capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        found = self._capsys.readouterr()
-        assert (ended.value.code or 0) == code, f"{arguments} ended with {ended.value.code}\n{found.out}{found.err}"
-        return found.out, found.err
-
-    def interlock(self, *arguments, code=0):
-        """Both together."""
-        return "".join(self.said(*arguments, code=code))
-
-
 @pytest.fixture
-def here(failed, tmp_path, monkeypatch, capsys):
-    path = tmp_path / "checkout"
-    shutil.copytree(failed, path, symlinks=True)
-    return Here(path, monkeypatch, capsys)
-
-
-@pytest.fixture
-def judged(failed, tmp_path, open_workspace):
-    """The same with processes of its own."""
-    path = tmp_path / "checkout"
-    shutil.copytree(failed, path, symlinks=True)
-    workspace = open_workspace(path)
+def piped(make_workspace):
+    """The same as DVC makes it, with processes of its own."""
+    workspace = make_workspace()
     workspace.env.update({"STAND_IN_API_KEY": KEY, "COLUMNS": "400"})
+    workspace.edit("params.yaml", "\noverrides: {}\n", "\noverrides: {lane: {model: {value: 0.05}}}\n")
+    workspace.repro()
+    workspace.interlock("sync")
     return workspace
+
+
+@pytest.fixture
+def here(failed, tmp_path):
+    path = tmp_path / "checkout"
+    shutil.copytree(failed, path, symlinks=True)
+    return Here(path, STAND_IN_API_KEY=KEY)
+
+
+@pytest.fixture
+def started(here, open_workspace):
+    """Start `interlock decide` as a process of its own, which Ctrl-C reaches as it does from a shell."""
+    env = open_workspace(here.path).env | here.env
+
+    def started(run, *words):
+        return subprocess.Popen(
+            ["interlock", "decide", run, *words], cwd=here.path, env=env, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )  # fmt: skip
+
+    return started
 
 
 @pytest.fixture
@@ -113,15 +101,6 @@ def decided(workspace, run, *words):
     return json.loads(workspace.said("decide", run, *words, "--json")[0])
 
 
-def started(workspace, run, *words):
-    """A process of its own, which Ctrl-C reaches as it does from a shell."""
-    return subprocess.Popen(
-        ["interlock", "decide", run, *words], cwd=workspace.path, env=workspace.env, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )  # fmt: skip
-
-
 def archive(workspace, run):
     return workspace.path / "artifacts" / "runs" / run
 
@@ -144,7 +123,7 @@ def test_the_rules_decide_and_say_that_nobody_was_asked(here):
     assert " 0 new events" in here.interlock("sync")
 
 
-def test_a_model_is_asked_once_and_replayed_for_ever(here, vendors, monkeypatch):
+def test_a_model_is_asked_once_and_replayed_for_ever(here, vendors):
     run = run_of(here)
     vendors.script([good(RETRAIN)])
     first = decided(here, run, *claude(vendors))
@@ -158,7 +137,7 @@ def test_a_model_is_asked_once_and_replayed_for_ever(here, vendors, monkeypatch)
     assert row_of(here) == ("retrain", first["decision"]["decision_id"])
 
     vendors.__exit__(None, None, None)
-    monkeypatch.delenv("STAND_IN_API_KEY")
+    del here.env["STAND_IN_API_KEY"]
     assert "the same bytes" in decide(here, run, "--replay")
     assert "every link holds" in here.interlock("why", run)
     (links,) = [json.loads(here.interlock("verify", run, "--json"))["links"]]
@@ -180,15 +159,15 @@ def test_live_asks_whatever_is_recorded_and_both_answers_stay(here, vendors):
 
 
 @pytest.mark.slow
-def test_two_at_the_same_time_ask_once(judged, vendors):
-    run = run_of(judged)
+def test_two_at_the_same_time_ask_once(here, started, vendors):
+    run = run_of(here)
     vendors.script([slow(1.0, RETRAIN)])
-    both = [started(judged, run, *claude(vendors), "--json") for _ in range(2)]
+    both = [started(run, *claude(vendors), "--json") for _ in range(2)]
     found = [json.loads(process.communicate(timeout=120)[0]) for process in both]
     assert len(vendors.requests) == 1
     assert found[0]["decision"] == found[1]["decision"]
     assert sorted(len(item["asked"]) for item in found) == [0, 1]
-    judged.interlock("verify", run)
+    here.interlock("verify", run)
 
 
 def test_what_it_cost_stands_in_log_card_report_and_survives_a_lost_log(here, vendors):
@@ -214,8 +193,9 @@ def test_what_it_cost_stands_in_log_card_report_and_survives_a_lost_log(here, ve
 def test_the_next_model_is_asked_when_one_fails_and_the_rules_when_all_do(here, vendors):
     run = run_of(here)
     models = [
-        "llm=fallback", "llm.order=[sonnet,local]", "llm.retries_max=0",
-        *(word for word in (*claude(vendors), *local(vendors)) if not word.startswith("llm=")),
+        "llm=fallback", "llm.retries_max=0",
+        *(word for word in (*claude(vendors), *local(vendors)) if not word.startswith(("llm=", "llm.order="))),
+        "llm.order=[sonnet,local]",
     ]  # fmt: skip
     vendors.script(lambda seen: failing(500) if seen.provider == "anthropic" else good(RETRAIN))
     found = decided(here, run, *models)["decision"]
@@ -248,10 +228,10 @@ def test_over_budget_nobody_is_asked_and_the_rules_decide(here, vendors):
     here.interlock("verify", run)
 
 
-def test_without_key_or_server_the_rules_decide_and_a_replay_without_an_answer_is_an_error(here, vendors, monkeypatch):
+def test_without_key_or_server_the_rules_decide_and_a_replay_without_an_answer_is_an_error(here, vendors):
     run = run_of(here)
     before = row_of(here)
-    monkeypatch.delenv("STAND_IN_API_KEY")
+    del here.env["STAND_IN_API_KEY"]
     assert "STAND_IN_API_KEY" in decide(here, run, *claude(vendors))
     text = decide(here, run, *local(vendors), "llm.mode=replay", code=1)
     assert "nobody has recorded" in text
@@ -262,36 +242,37 @@ def test_without_key_or_server_the_rules_decide_and_a_replay_without_an_answer_i
     here.interlock("verify", run)
 
 
-def test_the_pipeline_replays_what_was_recorded_and_is_cached_afterwards(judged, vendors):
-    run = run_of(judged)
+def test_the_pipeline_replays_what_was_recorded_and_is_cached_afterwards(piped, vendors):
+    here = Here(piped.path, STAND_IN_API_KEY=KEY)
+    run = run_of(here)
     vendors.script([good(RETRAIN)])
     model = f"llm.models.local.base_url={vendors.urls['openai_compatible']}"
-    judged.edit(
+    piped.edit(
         "params.yaml",
         "overrides: {lane: {model: {value: 0.05}}}\nlane_overrides: {}",
         "overrides: {lane: {model: {value: 0.05}}, llm: openai_compatible}\n"
         f"lane_overrides: {{toy: {{llm.models.local.base_url: '{model.partition('=')[2]}'}}}}",
     )
-    assert "interlock decide" in judged.run("dvc", "repro", code=255), "it asks nobody by itself"
+    assert "interlock decide" in piped.run("dvc", "repro", code=255), "it asks nobody by itself"
     assert vendors.requests == []
-    found = json.loads(judged.interlock("decide", run, "--json"))
+    found = decided(here, run)
     assert len(vendors.requests) == 1
     vendors.__exit__(None, None, None)
-    assert judged.repro() == ["toy-decide"]
-    stage = judged.path / "artifacts" / "lanes" / "toy" / "decide"
-    kept = judged.path / "artifacts" / found["folder"]
+    assert piped.repro() == ["toy-decide"]
+    stage = piped.path / "artifacts" / "lanes" / "toy" / "decide"
+    kept = piped.path / "artifacts" / found["folder"]
     for name in ("context.json", "settings.json", "decision.json", "decision.md"):
         assert (stage / name).read_bytes() == (kept / name).read_bytes(), name
-    assert judged.repro() == []
-    judged.interlock("sync")
-    judged.interlock("verify", run)
-    assert row_of(judged) == ("retrain", found["decision"]["decision_id"])
+    assert piped.repro() == []
+    here.interlock("sync")
+    here.interlock("verify", run)
+    assert row_of(here) == ("retrain", found["decision"]["decision_id"])
 
 
 def test_a_person_picks_inside_the_same_set(here):
     run = run_of(here)
     by = ("--as", "Ada Lovelace", "--reason", "{gate.accuracy.observed} is near, a smaller step may do")
-    refused = decide(here, run, *by, "--action", "accept", code=1)
+    refused = decide(here, run, *by, "--action", "accept", code=2)
     assert "not allowed" in refused
     assert "way out" in decide(here, run, *by, "--action", "waive", code=2)
     assert "--as NAME" in decide(here, run, "--action", "reject", code=2)
@@ -311,11 +292,11 @@ def test_a_person_picks_inside_the_same_set(here):
 @pytest.mark.parametrize(
     ("how", "code"), [(signal.SIGKILL, -9), pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow)]
 )
-def test_cut_off_in_the_middle_of_a_question_nothing_half_written_is_believed(judged, vendors, how, code):
-    run = run_of(judged)
-    before = row_of(judged)
+def test_cut_off_in_the_middle_of_a_question_nothing_half_written_is_believed(here, started, vendors, how, code):
+    run = run_of(here)
+    before = row_of(here)
     vendors.script([slow(30.0, RETRAIN)])
-    process = started(judged, run, *claude(vendors))
+    process = started(run, *claude(vendors))
     deadline = time.monotonic() + 60
     while not vendors.requests and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -323,11 +304,11 @@ def test_cut_off_in_the_middle_of_a_question_nothing_half_written_is_believed(ju
     os.kill(process.pid, how)
     output = process.communicate(timeout=30)[0]
     assert process.returncode == code, output
-    assert row_of(judged) == before
-    assert not list((archive(judged, run) / "answers").glob("*/[0-9]*.json"))
+    assert row_of(here) == before
+    assert not list((archive(here, run) / "answers").glob("*/[0-9]*.json"))
     vendors.script([good(RETRAIN)])
-    assert "asked just now" in decide(judged, run, *claude(vendors))
-    judged.interlock("verify", run)
+    assert "asked just now" in decide(here, run, *claude(vendors))
+    here.interlock("verify", run)
 
 
 def test_a_decision_whose_command_was_killed_before_it_was_told_is_made_up_for(here, vendors):
@@ -371,7 +352,7 @@ def test_tampered_evidence_answers_and_contexts_are_found(here, vendors):
     assert "answers" in here.interlock("verify", run, code=1)
 
 
-def test_a_team_mate_gets_answers_and_decisions_and_replays_them(here, vendors, tmp_path, monkeypatch, capsys):
+def test_a_team_mate_gets_answers_and_decisions_and_replays_them(here, vendors, tmp_path):
     run = run_of(here)
     vendors.script([good(RETRAIN)])
     decided(here, run, *claude(vendors))
@@ -379,7 +360,7 @@ def test_a_team_mate_gets_answers_and_decisions_and_replays_them(here, vendors, 
     here.interlock("push", "--remote", str(tmp_path / "shared"))
     path = tmp_path / "second"
     shutil.copytree(here.path, path, symlinks=True, ignore=shutil.ignore_patterns("artifacts"))
-    other = Here(path, monkeypatch, capsys)
+    other = Here(path)
     other.interlock("pull", "--remote", str(tmp_path / "shared"))
     assert "the same bytes" in decide(other, run, "--replay")
     assert "every link holds" in other.interlock("why", run)

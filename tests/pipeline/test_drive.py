@@ -14,10 +14,11 @@ from pathlib import Path
 
 import pytest
 from llm_stand_ins import KEY, KEY_ENV, MODEL, StandIns, good
+from typed_here import Here
 
 PLUGINS = Path(__file__).resolve().parents[1] / "plugins"
-BAD = ("lane=toy", "lane.optimizer.lr=0.02")
-"""Fails, and so it does at eight times the rate; the rules raise it step by step until it passes."""
+BAD = ("lane=toy", "lane.optimizer.lr=0.08")
+"""Fails, and so it does at twice the rate; the rules raise it step by step until it passes."""
 SLOW = ("lane=toy", "lane.optimizer.lr=0.1", "max_attempts=4", "lane.trainer.sleep_s=0.03")
 
 
@@ -26,9 +27,9 @@ def drive(workspace, *overrides, code=0):
 
 
 def shown(workspace, drive="") -> dict:
-    found = json.loads(workspace.interlock("drives", "--json"))
-    name = drive or found[0]["record"]["id"]
-    return json.loads(workspace.interlock("drives", "show", name, "--json"))
+    here = Here(workspace.path)
+    name = drive or json.loads(here.interlock("drives", "--json"))[0]["record"]["id"]
+    return json.loads(here.interlock("drives", "show", name, "--json"))
 
 
 def path_of(found) -> list[tuple]:
@@ -72,19 +73,70 @@ def start(workspace, *overrides):
 
 
 @pytest.fixture
-def altered(workspace, tmp_path):
+def workspace(make_workspace):
+    """A workspace whose commands are typed in this process, for whatever neither is killed nor changes code."""
+    return Here.running(make_workspace().path, **{KEY_ENV: KEY})
+
+
+@pytest.fixture
+def shell(make_workspace):
+    """A workspace with processes of its own."""
+    return make_workspace("shell")
+
+
+@pytest.fixture(scope="module")
+def driven(tmp_path_factory, finished_workspace):
+    """Gives a workspace in which a drive from the bad configuration has ended, and what it said; each made once."""
+    known = {}
+
+    def driven(*overrides, code=0):
+        if (overrides, code) not in known:
+            path = tmp_path_factory.mktemp("driven") / "checkout"
+            shutil.copytree(finished_workspace(("toy",), git=True, ran=False), path, symlinks=True)
+            here = Here.running(path)
+            known[overrides, code] = here, drive(here, *BAD, *overrides, code=code)
+        return known[overrides, code]
+
+    return driven
+
+
+@pytest.fixture
+def after(driven, tmp_path):
+    """A copy of it, and what the drive said."""
+
+    def after(*overrides, code=0):
+        here, said = driven(*overrides, code=code)
+        return here.copied(tmp_path / "driven"), said
+
+    return after
+
+
+@pytest.fixture
+def accepted(after):
+    """The drive went from a failing run to one that passes."""
+    return after("max_attempts=9")
+
+
+@pytest.fixture
+def waiting(after):
+    """The drive asked a person after two attempts."""
+    return after(code=3)
+
+
+@pytest.fixture
+def altered(shell, tmp_path):
     """The workspace with a toy lane of its own, to which code is added."""
 
     def alter(file, old, new):
         plugins = tmp_path / "plugins"
         if not plugins.exists():
             shutil.copytree(PLUGINS, plugins, ignore=shutil.ignore_patterns("__pycache__"))
-            workspace.env["PYTHONPATH"] = workspace.env["PYTHONPATH"].replace(str(PLUGINS), str(plugins))
+            shell.env["PYTHONPATH"] = shell.env["PYTHONPATH"].replace(str(PLUGINS), str(plugins))
         path = plugins / "toy_lane" / file
         text = path.read_text()
         assert old in text
         path.write_text(text.replace(old, new, 1))
-        return workspace
+        return shell
 
     return alter
 
@@ -92,8 +144,8 @@ def altered(workspace, tmp_path):
 # --- by rules ---------------------------------------------------------------------------------------------------------
 
 
-def test_from_a_bad_configuration_to_a_pass_by_rules(workspace):
-    said = drive(workspace, *BAD, "max_attempts=9")
+def test_from_a_bad_configuration_to_a_pass_by_rules(accepted):
+    workspace, said = accepted
     lines = [line for line in said.splitlines() if line.startswith("attempt ")]
     found = shown(workspace)
     attempts = found["attempts"]
@@ -103,7 +155,7 @@ def test_from_a_bad_configuration_to_a_pass_by_rules(workspace):
     assert [re.search(r"(fail|pass)", line)[1] for line in lines] == ["fail"] * (len(lines) - 1) + ["pass"]
     assert "accepted: all blocking gates pass" in said
     rates = [item["changes"]["lane.optimizer.lr"] for item in attempts[1:]]
-    assert rates[0][0] == 0.02
+    assert rates[0][0] == 0.08
     assert [new for _, new in rates[:-1]] == [old for old, _ in rates[1:]]
     assert f"optimizer.lr {rates[0][0]:g} -> {rates[0][1]:g}" in lines[0]
     assert [card(workspace, run)["parent_run"] for run in runs] == [None, *runs[:-1]]
@@ -127,8 +179,8 @@ def test_from_a_bad_configuration_to_a_pass_by_rules(workspace):
     assert {run["job_type"] for run in tracked} == {"drive"}
 
 
-def test_a_parent_that_no_decision_led_from_is_found_out(workspace):
-    drive(workspace, *BAD, code=3)
+def test_a_parent_that_no_decision_led_from_is_found_out(waiting):
+    workspace, _ = waiting
     path = home(workspace) / "runs" / shown(workspace)["attempts"][1]["run_id"] / "models/run_card.json"
     path.chmod(0o644)
     path.write_text(re.sub(r'"parent_run": "\w+"', '"parent_run": "aaaaaaaaaaaaaaaa"', path.read_text()))
@@ -136,8 +188,8 @@ def test_a_parent_that_no_decision_led_from_is_found_out(workspace):
     assert "parent_run: the card says aaaaaaaaaaaaaaaa, the records give None" in said
 
 
-def test_the_same_command_again_does_nothing(workspace):
-    drive(workspace, *BAD, "max_attempts=9")
+def test_the_same_command_again_does_nothing(accepted):
+    workspace, _ = accepted
     before, ran = journal(workspace), trainings(workspace)
     assert "goes on, accepted" in drive(workspace, *BAD, "max_attempts=9")
     assert journal(workspace) == before
@@ -167,14 +219,14 @@ def test_changed_code_begins_it_anew_and_keeps_what_was(altered):
     assert after != before
 
 
-def test_the_report_draws_the_path_of_each_run(workspace):
-    drive(workspace, *BAD, "max_attempts=9")
+def test_the_report_draws_the_path_of_each_run(accepted):
+    workspace, _ = accepted
     runs = [item["run_id"] for item in shown(workspace)["attempts"]]
     workspace.interlock("report", runs[1])
     (page,) = home(workspace).glob("reports/*.html")
     section = re.search(r'<section id="drive-.*?</section>', page.read_text(), re.S)[0]
     assert re.findall(r'class="name mono">(\w+)<', section) == runs
-    assert "optimizer.lr 0.02 → " in section
+    assert "optimizer.lr 0.08 → " in section
     assert section.count("this run") == 1
     assert "the loss still improves at the end" in section
 
@@ -182,8 +234,8 @@ def test_the_report_draws_the_path_of_each_run(workspace):
 # --- strikes, persons, repair -----------------------------------------------------------------------------------------
 
 
-def test_two_failed_verdicts_ask_a_person_and_the_approval_goes_on(workspace):
-    said = drive(workspace, *BAD, code=3)
+def test_two_failed_verdicts_ask_a_person_and_the_approval_goes_on(waiting):
+    workspace, said = waiting
     found = shown(workspace)
     root = found["attempts"][0]["run_id"]
     assert (found["state"], len(found["attempts"]), found["asked_run"]) == ("waiting", 2, root)
@@ -205,16 +257,16 @@ def test_two_failed_verdicts_ask_a_person_and_the_approval_goes_on(workspace):
 
 
 @pytest.mark.slow
-def test_a_denial_changes_nothing(workspace):
-    drive(workspace, *BAD, code=3)
+def test_a_denial_changes_nothing(waiting):
+    workspace, _ = waiting
     root = shown(workspace)["asked_run"]
     workspace.interlock("deny", root, "--for", "more_attempts", "--by", "Ada", "--reason", "enough")
     drive(workspace, *BAD, code=3)
     assert shown(workspace)["state"] == "waiting"
 
 
-def test_a_person_decides_upon_the_run_itself(workspace):
-    drive(workspace, *BAD, code=3)
+def test_a_person_decides_upon_the_run_itself(waiting):
+    workspace, _ = waiting
     last = shown(workspace)["attempts"][-1]["run_id"]
     change = ("--action", "retrain", "--set", "lane.optimizer.lr=0.5")
     workspace.interlock("decide", last, "--as", "Ada", *change, "--reason", "it is far too small")
@@ -282,7 +334,7 @@ def test_more_items_have_to_be_measured(workspace):
 
 
 def test_an_input_that_has_not_passed_blocks(make_workspace):
-    workspace = make_workspace(lanes=("toy", "follower"))
+    workspace = Here.running(make_workspace(lanes=("toy", "follower")).path)
     workspace.edit(
         "params.yaml", "lane_overrides: {}", "lane_overrides: {toy: {lane: {gates: {accuracy: {target: 0.99}}}}}"
     )
@@ -296,9 +348,8 @@ def test_an_input_that_has_not_passed_blocks(make_workspace):
 
 
 @pytest.fixture
-def vendors(workspace):
-    """Stand-ins, and the overrides that lead to them."""
-    workspace.env[KEY_ENV] = KEY
+def vendors():
+    """Stand-ins for the vendors' servers."""
     with StandIns() as servers:
         yield servers
 
@@ -346,7 +397,7 @@ def test_a_model_proposes_and_the_answers_are_replayed(workspace, vendors):
     found = shown(workspace)
     assert [item["decisions"][0]["policy"] for item in found["attempts"]] == ["llm"] * 3
     assert [item["changes"] for item in found["attempts"][1:]] == [
-        {"lane.optimizer.lr": [0.02, 0.1]}, {"lane.optimizer.lr": [0.1, 0.5]},
+        {"lane.optimizer.lr": [0.08, 0.1]}, {"lane.optimizer.lr": [0.1, 0.5]},
     ]  # fmt: skip
     assert found["usage"]["calls"] == len(vendors.requests) == 3
     assert found["usage"]["usd"] > 0
@@ -368,7 +419,7 @@ def test_a_hostile_model_changes_nothing(workspace, vendors):
 
 
 def test_it_stops_at_its_budget(workspace, vendors):
-    vendors.script(proposes(0.06, 0.07, 0.08))
+    vendors.script(proposes(0.06, 0.07, 0.05))
     said = drive(workspace, *BAD, "max_attempts=9", "budget.calls=2", *models(vendors), code=3)
     assert "the budget is used up" in said
     found = shown(workspace)
@@ -377,7 +428,7 @@ def test_it_stops_at_its_budget(workspace, vendors):
 
 
 def test_a_change_that_leads_back_stops_it(workspace, vendors):
-    vendors.script(proposes(0.1, 0.02))
+    vendors.script(proposes(0.1, 0.08))
     said = drive(workspace, *BAD, "max_attempts=9", *models(vendors), code=3)
     found = shown(workspace)
     assert "which attempt 1 has judged already" in said
@@ -385,16 +436,17 @@ def test_a_change_that_leads_back_stops_it(workspace, vendors):
     assert len(trainings(workspace)) == 2
 
 
-def test_a_kill_after_the_answer_asks_nothing_twice(workspace, vendors):
+def test_a_kill_after_the_answer_asks_nothing_twice(shell, vendors):
+    shell.env[KEY_ENV] = KEY
     vendors.script(proposes(0.5))
     asked = (*BAD, "max_attempts=4", *models(vendors), "llm.mode=live")
-    process = start(workspace, *asked)
-    while not list(home(workspace).glob("runs/*/answers/*/0*.json")):
+    process = start(shell, *asked)
+    while not list(home(shell).glob("runs/*/answers/*/0*.json")):
         time.sleep(0.005)
         assert process.poll() is None
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
-    drive(workspace, *asked)
+    drive(shell, *asked)
     assert len(vendors.requests) == 2
 
 
@@ -439,26 +491,26 @@ def test_kills_at_random_moments_lead_to_the_same_path(make_workspace):
     assert hits >= 10
 
 
-def test_two_at_once_are_one_drive(workspace):
-    processes = [start(workspace, *SLOW) for _ in range(2)]
+def test_two_at_once_are_one_drive(shell):
+    processes = [start(shell, *SLOW) for _ in range(2)]
     outputs = [process.communicate(timeout=120)[0] for process in processes]
     assert [process.returncode for process in processes] == [0, 0], outputs
     assert sum("waiting for it" in output for output in outputs) == 1
-    assert [item["event"] for item in journal(workspace)].count("judged") == len(shown(workspace)["attempts"])
+    assert [item["event"] for item in journal(shell)].count("judged") == len(shown(shell)["attempts"])
 
 
-def test_ctrl_c_leaves_a_drive_that_goes_on(workspace):
-    process = start(workspace, *SLOW)
-    while not list(home(workspace).glob("state/runs/*/toy.json")):
+def test_ctrl_c_leaves_a_drive_that_goes_on(shell):
+    process = start(shell, *SLOW)
+    while not list(home(shell).glob("state/runs/*/toy.json")):
         time.sleep(0.01)
         assert process.poll() is None
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=30)
     assert process.returncode == 130, output
     assert "the same command goes on" in output
-    assert "interrupted at attempt 1" in workspace.interlock("drives")
-    drive(workspace, *SLOW)
-    assert [item["event"] for item in journal(workspace)].count("interrupted") == 1
+    assert "interrupted at attempt 1" in shell.interlock("drives")
+    drive(shell, *SLOW)
+    assert [item["event"] for item in journal(shell)].count("interrupted") == 1
 
 
 # --- a real lane ------------------------------------------------------------------------------------------------------

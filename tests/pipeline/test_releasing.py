@@ -3,43 +3,33 @@
 import json
 import os
 import shutil
-import sys
 
 import pytest
 from llm_stand_ins import StandIns, failing, good, refusal, says
-
-from interlock.cli.main import main
+from typed_here import Here
 
 MEMBERS = ("Infrastructure-Monitor", "Quality-Safety-Officer", "Ops-Commander")
 
 
 @pytest.fixture(scope="module")
-def archived(tmp_path_factory, finished_workspace, open_workspace):
+def archived(tmp_path_factory, finished_workspace):
     """A workspace whose toy run passed and was archived; its export measures no latency and makes no ONNX file."""
     path = tmp_path_factory.mktemp("releasing") / "checkout"
-    shutil.copytree(finished_workspace(("toy",), git=True, ran=True), path, symlinks=True)
-    open_workspace(path).interlock("sync")
+    shutil.copytree(finished_workspace(("toy",), git=True, ran=False), path, symlinks=True)
+    Here.running(path).interlock("run", "lane=toy")
     return path
 
 
 @pytest.fixture
-def said(archived, tmp_path, monkeypatch, capsys):
-    """Type a command in this process; gives what it printed, whose exit code must be `code`."""
+def said(archived, tmp_path):
+    """Type a command; gives what it printed, whose exit code must be `code`."""
     path = tmp_path / "checkout"
     shutil.copytree(archived, path, symlinks=True)
-    monkeypatch.chdir(path)
-    monkeypatch.delenv("INTERLOCK_HOME", raising=False)
-    monkeypatch.setenv("COLUMNS", "300")
-    monkeypatch.setenv("NO_COLOR", "1")
+    here = Here(path, COLUMNS="300")
 
     def said(*words, code):
-        monkeypatch.setattr(sys, "argv", ["interlock", *words])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        found = capsys.readouterr()
-        assert (ended.value.code or 0) == code, f"{words} ended with {ended.value.code}\n{found.out}{found.err}"
-        return found.out + found.err if code in (1, 2) else found.out
+        out, err = here.said(*words, code=code)
+        return out + err if code in (1, 2) else out
 
     said.path = path
     return said

@@ -87,7 +87,7 @@ app.add_typer(drives, name="drives", rich_help_panel=PANEL)
 def drives_alone(context: typer.Context, as_json: Json = False) -> None:
     """Drives: list them, show the path of one."""
     if context.invoked_subcommand is None:
-        from interlock.commands import drive as command
+        from interlock.commands import drives as command
 
         raise typer.Exit(command.list_all(workspace(), as_json=as_json))
 
@@ -95,7 +95,7 @@ def drives_alone(context: typer.Context, as_json: Json = False) -> None:
 @drives.command("list", epilog="Example: interlock drives list")
 def drives_list(as_json: Json = False) -> None:
     """List drives, newest first; `interlock drives` alone does the same."""
-    from interlock.commands import drive as command
+    from interlock.commands import drives as command
 
     raise typer.Exit(command.list_all(workspace(), as_json=as_json))
 
@@ -105,7 +105,7 @@ def drives_show(
     drive: Annotated[str, typer.Argument(help="Drive id or a unique beginning of it.")], as_json: Json = False
 ) -> None:
     """Show the attempts of a drive, what changed between them, why, and where it ended."""
-    from interlock.commands import drive as command
+    from interlock.commands import drives as command
 
     command.show(workspace(), drive, as_json=as_json)
 

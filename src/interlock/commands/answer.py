@@ -89,7 +89,8 @@ def _show(answered: "Answered", file: Path, home: Path) -> None:
         why = Text(visible(row.reason.removeprefix(f"{lane.lane}: ")))
         table.add_row(Text(lane.lane), verdict, lane.state, lane.action or "-", lane.run_id or "-", why)
     console.print(table)
-    for reason in said.reasons:
+    in_table = {row.reason for row in answered.context.rows}
+    for reason in (item for item in said.reasons if item not in in_table):
         console.print(visible(f"because {reason}"), markup=False, soft_wrap=True)
     for told in told_refusals(answered.decision):
         console.print(visible(f"not taken: {told}"), markup=False, soft_wrap=True, style="yellow")

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 Line = tuple[str, "Text | str"]
 _NOT_TAKEN = "red"
+_DIGITS = 12
+"""Of a decision's id: what `interlock why` and `runs show` tell, and what a whole one breaks the line for."""
 
 
 def show_decided(decided: "Decided", recorded: "Recorded", *, home: Path, pipeline: str = "") -> None:
@@ -32,12 +34,13 @@ def show_decided(decided: "Decided", recorded: "Recorded", *, home: Path, pipeli
     decision, console = decided.decision, _console()
     console.print(_head(decision), soft_wrap=True)
     lines: list[Line] = [("by", _by(decided)), *_why(decision, decided.context.current)]
-    lines += [("tried", _step(step, was_asked=decided.was_asked(step))) for step in _worth_telling(decision.trail)]
+    tried = decision.trail if _is_configured(decided) else _worth_telling(decision.trail)
+    lines += [("tried", _step(step, was_asked=decided.was_asked(step))) for step in tried]
     if len(decision.trail) > 1 and decision.usage.calls:
         now = "together" if decided.spent == decision.usage else f"now {cost_text(decided.spent)}; together"
         lines.append(("spent", f"{now} {cost_text(decision.usage)}"))
     lines += [("warning", Text(text, style="yellow")) for text in decided.warnings]
-    kept = recorded.folder.relative_to(home).as_posix()
+    kept = f"{recorded.folder.parent.relative_to(home).as_posix()}/{recorded.folder.name[:_DIGITS]}..."
     lines.append(("kept", f"{kept}{'' if recorded.events else ' (it was recorded before)'}"))
     lines += [("next", text) for text in _next(decided, pipeline)]
     console.print(_table(lines))
@@ -80,12 +83,16 @@ def _by(decided: "Decided") -> str:
     decision = decided.decision
     why = ""
     if decision.policy == "rules" and decision.trail:
-        is_configured = not isinstance(decided.configured.llm, NoModel)
+        is_configured = _is_configured(decided)
         why = "; no model gave a decision that holds" if is_configured else "; no language model is configured"
     taken = [step for step in decision.trail if step.outcome is Outcome.ANSWERED]
     if decision.policy == "llm" and taken:
         why = ", asked just now" if decided.was_asked(taken[-1]) else ", replayed from its recorded answer"
     return f"{who(decision)}, confidence {decision.confidence}{why}"
+
+
+def _is_configured(decided: "Decided") -> bool:
+    return not isinstance(decided.configured.llm, NoModel)
 
 
 def _why(decision: Decision, current: "dict[str, int | float]") -> Iterator[Line]:
@@ -126,13 +133,28 @@ def _next(decided: "Decided", pipeline: str) -> Iterator[str]:
     decision, run = decided.decision, decided.decision.run_id[:8]
     if decision.action is Action.RETRAIN:
         values = " ".join(f"{key}={value!r}" for key, value in sorted(decision.proposed_overrides.items()))
-        yield f"interlock drive lane={decision.lane} follows it; or run it again with {values} among its overrides"
+        yield (
+            f"interlock drive lane={decision.lane} with the other overrides of this run, if it had any, goes on from "
+            f"here; or interlock run the same with {values}"
+        )
     elif decision.action is Action.ESCALATE:
         open_here = " | ".join(action.value for action in decided.context.allowed)
         yield f"interlock decide {run} --as NAME --action {open_here} --reason WHY"
     yield f"interlock why {run}"
+    if keys := _without_key(decided):
+        yield f"set {', '.join(keys)} in the environment and decide again: the model is asked then"
     if decided.asked and pipeline not in ("", decision.decision_id):
         yield "the pipeline decides by params.yaml: with the same llm there, dvc repro replays this"
+
+
+def _without_key(decided: "Decided") -> list[str]:
+    """Variables that hold no key, where that kept every model from being asked."""
+    steps, models = decided.decision.trail, decided.configured.llm
+    if isinstance(models, NoModel) or any(step.outcome is not Outcome.NO_KEY for step in steps):
+        return []
+    tried = {step.model for step in steps}
+    named = (model.key_env for model in models.models.values() if f"{model.provider}/{model.model}" in tried)
+    return sorted({name for name in named if name})
 
 
 def _table(lines: Sequence[Line]) -> "Table":

@@ -1,6 +1,7 @@
-"""`interlock drive` and `interlock drives`: compose, drive, show the path.
+"""`interlock drive`: compose, drive, show the path.
 
-Everything after `drive` is one composition's Hydra overrides. The screen is drawn by `interlock.commands.drive_screen`.
+Everything after `drive` is one composition's Hydra overrides. The screen is drawn by `interlock.commands.drive_screen`;
+looking at drives is `interlock.commands.drives`, which loads nothing that runs one.
 """
 
 import signal
@@ -10,23 +11,21 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from interlock.commands import drive_screen as screen
+from interlock.commands.drives import exit_code
 from interlock.commands.running import prepared_place, require_writable, shown
-from interlock.commands.screen import print_json, say
+from interlock.commands.screen import say
 from interlock.config.compose import compose_lane, parse
 from interlock.config.inputs import as_planned, lanes_needed
 from interlock.config.params import composed_text
 from interlock.config.validate import validate
-from interlock.contracts.drive import DrivePath, DriveState
-from interlock.contracts.verdict import EXIT_CODES, Verdict
-from interlock.errors import BusyError, ExitCode, ProvenanceError, UsageError
+from interlock.errors import BusyError, ExitCode, UsageError
 from interlock.provenance.canonical import plain
 from interlock.provenance.workspace import interlock_home
 from interlock.runs.deciding.configured import of_experiment
 from interlock.runs.drive.attempt import Compose, Composed
 from interlock.runs.drive.begin import drive_of, open_drive
 from interlock.runs.drive.driver import Driver
-from interlock.runs.drive.folder import DriveFolder, find_drive, list_drives
-from interlock.runs.drive.states import ENDED
+from interlock.runs.drive.folder import DriveFolder
 from interlock.runs.runner import WAIT_S
 from interlock.stages.entry import interrupt
 from interlock.stages.progress import terminal_progress
@@ -58,49 +57,6 @@ def drive(workspace: Path, argv: Sequence[str]) -> ExitCode:
     if driver.error is not None:
         shown(driver.error)
     return exit_code(path)
-
-
-def exit_code(path: DrivePath) -> ExitCode:
-    """0 for an accepted run, else the code of the error or of the last verdict.
-
-    A run that passed and was not accepted is undecided: nobody may read its drive as a pass.
-    """
-    if path.state is DriveState.ACCEPTED:
-        return ExitCode.PASS
-    if path.exit_code is not None:
-        return ExitCode(path.exit_code)
-    verdicts = [attempt.verdict for attempt in path.attempts if attempt.verdict is not None]
-    if not verdicts:
-        return ExitCode.ERROR
-    return ExitCode.INCONCLUSIVE if verdicts[-1] is Verdict.PASS else EXIT_CODES[verdicts[-1]]
-
-
-def list_all(workspace: Path, *, as_json: bool) -> ExitCode:
-    """One line per drive, the newest first; one that was changed afterwards is named on stderr: exit code 1."""
-    found: list[tuple[DrivePath, bool]] = []
-    problems: list[ProvenanceError] = []
-    for folder in list_drives(interlock_home(workspace)):
-        try:
-            found.append((folder.read(), folder.is_driven))
-        except ProvenanceError as error:
-            problems.append(error)
-    if as_json:
-        print_json([_json(path, is_driven=is_driven) for path, is_driven in found])
-    else:
-        screen.show_drives(found)
-    for problem in problems:
-        shown(problem)
-    return ExitCode.ERROR if problems else ExitCode.PASS
-
-
-def show(workspace: Path, text: str, *, as_json: bool) -> None:
-    """The path of one drive. Raises UsageError."""
-    folder = find_drive(interlock_home(workspace), text)
-    path = folder.read()
-    if as_json:
-        print_json(_json(path, is_driven=folder.is_driven))
-        return
-    screen.show_path(path, is_driven=folder.is_driven)
 
 
 def composer(workspace: Path, overrides: Sequence[str]) -> Compose:
@@ -153,15 +109,3 @@ def _alone(folder: DriveFolder) -> Iterator[None]:
             sys.stdout.flush()
             stack.enter_context(folder.driving(wait_s=WAIT_S))
         yield
-
-
-def _json(path: DrivePath, *, is_driven: bool) -> dict[str, object]:
-    """A drive for scripts: its path without the configuration, and what it spent."""
-    values = path.model_dump(mode="json", exclude={"record": {"asked"}})
-    return {
-        **values,
-        "is_driven": is_driven,
-        "usage": plain(path.usage),
-        "compute_hours": round(path.compute_hours, 6),
-        "exit_code": int(exit_code(path)) if path.state in ENDED else None,
-    }

@@ -3,7 +3,7 @@
 import shlex
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from interlock.commands.screen import say
 from interlock.contracts.drive import DrivenAttempt, DrivePath, DriveState
@@ -17,8 +17,6 @@ from interlock.reports.driven import (
     usage_text,
     worst_gate,
 )
-from interlock.runs.drive.begin import Opened
-from interlock.runs.drive.following import Next
 from interlock.runs.drive.states import DriveEvent
 
 if TYPE_CHECKING:
@@ -26,9 +24,14 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
+    from interlock.runs.drive.begin import Opened
+    from interlock.runs.drive.following import Next
+
 WIDE = 130
 """Columns from which run ids are shown whole."""
 _SHORT_DIGITS = 8
+_WIDE_ONLY = frozenset({"lane", "last run", "updated"})
+"""Columns of the list that a narrow terminal does without, so that the command can be read."""
 _REASONS_MAX = 2
 _STATES = {
     DriveState.ACCEPTED: "green",
@@ -44,7 +47,7 @@ _FOLLOWS = {
 }
 
 
-def say_opened(path: DrivePath, opened: Opened) -> None:
+def say_opened(path: DrivePath, opened: "Opened") -> None:
     """How the drive was found."""
     record = path.record
     said = {
@@ -60,7 +63,7 @@ def say_opened(path: DrivePath, opened: Opened) -> None:
     sys.stdout.flush()
 
 
-def say_step(path: DrivePath, following: Next) -> None:
+def say_step(path: DrivePath, following: "Next") -> None:
     """One line for an attempt that was decided upon: what it gave, and what follows."""
     attempt = path.attempts[-1]
     assert attempt.decision
@@ -102,7 +105,7 @@ def path_table(path: DrivePath, *, width: int) -> "Table":
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name, ratio in (("", None), ("run", None), ("verdict", None), ("changed", 3), ("gates", 3), ("decision", 5)):
-        table.add_column(name, no_wrap=ratio is None, ratio=ratio)
+        table.add_column(name, no_wrap=ratio is None, ratio=ratio, overflow="fold")
     for attempt in path.attempts:
         run = attempt.run_id or "-"
         table.add_row(
@@ -126,9 +129,9 @@ def next_lines(path: DrivePath) -> list[str]:
         lines += [
             f"next: interlock approve {path.asked_run} --for more_attempts --attempts {path.attempts_max + 1} "
             '--by NAME --reason "..."',
-            f"      then the same command again: {again}",
             f'  or: interlock decide {last.run_id} --as NAME --action retrain --set KEY=VALUE --reason "..."',
-            f"      why so far: interlock why {last.run_id}",
+            f"then: {again}   (the same command again)",
+            f" why: interlock why {last.run_id}",
         ]
     elif path.state is DriveState.ACCEPTED and last is not None:
         lines += [f"next: interlock why {last.run_id}", f"      interlock report {last.run_id}"]
@@ -147,12 +150,16 @@ def show_drives(found: Sequence[tuple[DrivePath, bool]]) -> None:
         say("no drives yet: interlock drive lane=NAME max_attempts=4")
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("drive", "lane", "attempts", "state", "last run", "verdict", "updated", "command"):
-        table.add_column(name, no_wrap=name != "command", justify="right" if name == "attempts" else "left")
+    console = _console()
+    names = ("drive", "lane", "attempts", "state", "last run", "verdict", "updated", "command")
+    shown = [name for name in names if console.width >= WIDE or name not in _WIDE_ONLY]
+    for name in shown:
+        justify: Literal["right", "left"] = "right" if name == "attempts" else "left"
+        table.add_column(name, no_wrap=name != "command", overflow="fold", justify=justify)
     for path, is_driven in found:
         last = path.attempts[-1] if path.attempts else None
         judged = sum(item.verdict is not None for item in path.attempts)
-        table.add_row(
+        cells: tuple[Text | str, ...] = (
             path.record.id,
             path.record.lane,
             f"{judged} of {path.attempts_max}",
@@ -160,9 +167,10 @@ def show_drives(found: Sequence[tuple[DrivePath, bool]]) -> None:
             (last.run_id or "-")[:_SHORT_DIGITS] if last else "-",
             _verdict(last.verdict if last else None),
             path.updated_at[:16].replace("T", " "),
-            Text(" ".join(path.record.command)),
+            Text(" ".join(path.record.command) or "(no words)"),
         )
-    _console().print(table)
+        table.add_row(*(cell for name, cell in zip(names, cells, strict=True) if name in shown))
+    console.print(table)
 
 
 def _decisions(attempt: DrivenAttempt) -> "Text":

@@ -70,6 +70,8 @@ def _lane_with(workspace: Path, key: str, *, lanes: list[str], params: Mapping[s
         faults.append(Fault(key=key, problem="there is no such key", has_value=False, nearest=nearest))
     near = next((fault for fault in faults if fault.nearest), faults[0])
     hint = "interlock compose --print shows every key; --lane NAME asks about a lane outside params.yaml"
+    if (group := key.partition(".")[0]) in composition.groups and group != key:
+        hint = f"what stands there depends on the choice: interlock explain {group}, and look into conf/{group}/; {hint}"
     raise ConfigError([near], subject=f"the configuration of {', '.join(lanes)}", hint=hint)
 
 

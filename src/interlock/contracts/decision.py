@@ -195,6 +195,10 @@ class Vote(Contract):
     """False where another vote, as cautious or more so, rests on the very same evidence."""
 
 
+DECIDED_UPON = ("kind", "agent", "run_id", "judgement_id", "lane", "job", "verdict")
+"""What a decision repeats of its context: who decides, and what upon."""
+
+
 class Decision(Contract):
     """What was decided, why, and on what evidence."""
 

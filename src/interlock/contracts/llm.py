@@ -30,8 +30,9 @@ class Model(Contract):
     """Model id as the provider spells it, e.g. `claude-sonnet-5-5`."""
     base_url: str | None = None
     """Address of the endpoint, http or https, without credentials; null is the vendor's own."""
-    key_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
-    """Environment variable with the API key; null where the endpoint wants none. The key itself is never configured."""
+    key_env: Annotated[str, Field(pattern=r"^[A-Z_][A-Z0-9_]*$")] | None = None
+    """Environment variable with the API key, in capitals; null where the endpoint wants none. The key itself is never
+    configured: most of them hold small letters, and are refused here."""
     mode: Literal["tools", "json_schema", "json"] = "json_schema"
     """How the form of the answer is asked for: as the arguments of a tool that must be called (some models refuse
     that), by a schema that the provider holds the answer to, or as JSON by words alone."""

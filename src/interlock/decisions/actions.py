@@ -14,7 +14,7 @@ A job's answer has the lane's column without `waive`.
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
-from interlock.contracts.decision import Action, Decision, DecisionContext, Kind, Statement
+from interlock.contracts.decision import DECIDED_UPON, Action, Decision, DecisionContext, Kind, Statement
 from interlock.contracts.verdict import Verdict
 from interlock.decisions.evidence import statement_faults
 from interlock.decisions.search_space import override_faults
@@ -78,7 +78,7 @@ def decision_faults(decision: Decision, context: DecisionContext) -> Iterator[Fa
 
 
 def _identity_faults(decision: Decision, context: DecisionContext) -> Iterator[Fault]:
-    for field in ("kind", "agent", "run_id", "judgement_id", "lane", "job", "verdict"):
+    for field in DECIDED_UPON:
         found, expected = str(getattr(decision, field)), str(getattr(context, field))
         if found != expected:
             yield Fault(key=field, problem="is not the one decided upon", value=found, allowed=(expected,))
@@ -92,9 +92,10 @@ def _action_faults(decision: Decision, context: DecisionContext) -> Iterator[Fau
     open_to_policy = set(allowed_actions(context.verdict, policy=decision.policy, kind=context.kind))
     allowed = tuple(sorted(open_to_policy & set(context.allowed)))
     if decision.action not in allowed:
+        to = "" if decision.policy == PERSON else f" to {decision.policy}"  # what a person may not do, nobody may
         yield Fault(
             key="action",
-            problem=f"is not allowed to {decision.policy} after a verdict of {context.verdict}",
+            problem=f"is not allowed{to} after a verdict of {context.verdict}",
             value=str(decision.action),
             allowed=tuple(map(str, allowed)),
         )

@@ -6,12 +6,10 @@ revisions where a stage ran again with other code. The judgement's own record sa
 """
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
-from interlock.contracts.decision import Decision
 from interlock.contracts.stage import StageName, StageRecord
-from interlock.decisions.settings import SETTINGS, SETTINGS_FILE
 from interlock.decisions.sources import (
     BASELINES,
     CURVE,
@@ -27,6 +25,7 @@ from interlock.errors import ProvenanceError, RegistryError
 from interlock.registry.archive import read_card
 from interlock.registry.derive import JUDGEMENTS, statements
 from interlock.registry.layout import RECORDS, RESTORE, id_folder, run_folder
+from interlock.registry.recorded import refuse_unrecorded
 
 _RECORD = "record.json"
 
@@ -34,7 +33,8 @@ _RECORD = "record.json"
 def archived_sources(home: Path, run_id: str, *, judgement: str | None = None) -> Sources:
     """Of an archived run and one of its judgements, the newest unless its folder's name is given.
 
-    Files that the card lists are compared with it. Raises RegistryError without a card or a judgement,
+    Files that the card lists are compared with it, and the card with the event log; that the logs name the judgement
+    is its caller's to see (`interlock.registry.judged`). Raises RegistryError without a card or a judgement,
     ProvenanceError for files that were changed or do not belong together.
     """
     judged = _judgement_folder(home, run_id, judgement)
@@ -44,26 +44,14 @@ def archived_sources(home: Path, run_id: str, *, judgement: str | None = None) -
     places[CURVE] = models / CURVE.partition("/")[2]
     places |= _measurements(judged, models)
     files = {name: path.read_bytes() for name, path in places.items() if path.is_file()}
-    _require_carded(home, run_id, {path: files[name] for name, path in places.items() if name in files})
+    carded = {path: files[name] for name, path in places.items() if name in files}
+    _require_carded(home, run_id, carded | {path: path.read_bytes() for path in (models / RECORDS).glob("*.json")})
     sources = checked(files, records)
     if sources.judgement.run_id != run_id:
         raise ProvenanceError(
             "the judgement is of another run", path=judged, value=sources.judgement.run_id, hint=RESTORE
         )
     return sources
-
-
-def archived_reader(home: Path, decision: Decision, folder: Path) -> Callable[[str], bytes]:
-    """Gives the files that a decision's evidence names, for `evidence.resolve`; `folder` is the decision's own.
-
-    Raises as `archived_sources`, for the judgement that was decided upon.
-    """
-    sources = archived_sources(home, decision.run_id, judgement=decision.judgement_id)
-
-    def read(name: str) -> bytes:
-        return (folder / SETTINGS).read_bytes() if name == SETTINGS_FILE else sources.read(name)
-
-    return read
 
 
 def _judgement_folder(home: Path, run_id: str, name: str | None) -> Path:
@@ -116,7 +104,8 @@ def _measurements(judged: Path, models: Path) -> dict[str, Path]:
 
 
 def _require_carded(home: Path, run_id: str, files: Mapping[Path, bytes]) -> None:
-    """Compare files of the model's folder with the card."""
+    """Compare files of the model's folder with the card, and the card with the event log."""
+    refuse_unrecorded(home, [run_id])
     card, models = read_card(home, run_id), run_folder(home, run_id) / "models"
     listed = {models / name: artifact for name, artifact in {**card.observations.artifacts, **card.artifacts}.items()}
     for path, data in files.items():

@@ -72,7 +72,7 @@ def evidence_faults(items: Iterable[Evidence], read: Read) -> Iterator[Fault]:
             yield Fault(key=item.id, problem=error.message, value=item.pointer)
             continue
         if isinstance(found, bool) != isinstance(item.value, bool) or found != item.value:
-            yield Fault(key=item.id, problem=f"stands in its file as {found!r}", value=item.value)
+            yield Fault(key=item.id, problem=f"its file says {found!r}, the decision {item.value!r}", value=item.value)
 
 
 def document(file: str, data: bytes) -> Any:

@@ -19,7 +19,7 @@ from interlock.decisions.actions import allowed_actions
 from interlock.decisions.asking import Asker, Given, Question
 from interlock.decisions.policy import answers_of, no_decision, told_of
 from interlock.decisions.prompt import Prompt, prompt
-from interlock.decisions.proposal import as_decision, form, proposal_faults
+from interlock.decisions.proposal import as_decision, form, proposal_faults, schema_fault
 from interlock.errors import NotRecordedError
 from interlock.provenance.canonical import canonical_json
 
@@ -138,7 +138,7 @@ def _step(question: Question, given: Given, shown: Prompt) -> Step:
 
 
 def _not_recorded(question: Question, context: DecisionContext, trail: list[Step]) -> NotRecordedError:
-    asks = f"interlock decide {context.run_id} asks and records; " if context.kind == "lane" else ""
+    asks = f"interlock decide {context.run_id} with the same llm asks and records; " if context.kind == "lane" else ""
     error = NotRecordedError(
         no_decision(trail, subject="", hint="").faults,
         subject=f"the replay of {question.agent}",
@@ -149,4 +149,4 @@ def _not_recorded(question: Question, context: DecisionContext, trail: list[Step
 
 
 def _told(error: ValidationError) -> str:
-    return told_of([f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()])
+    return told_of([schema_fault(item) for item in error.errors()])

@@ -7,16 +7,17 @@ Does not waive: that is an event of its own, with an end, in `interlock.registry
 """
 
 import re
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from shlex import quote
 from typing import Literal
 
 from interlock.contracts.answer import Outcome
 from interlock.contracts.decision import Action, Decision, DecisionContext, Number, Statement, Step
 from interlock.decisions.actions import PERSON, guard
-from interlock.decisions.policy import by_person, decision_id, no_decision
-from interlock.errors import DecisionError, UsageError
+from interlock.decisions.evidence import shown
+from interlock.decisions.policy import by_person, decided_upon, decision_id, no_decision
+from interlock.errors import DecisionError, ExitCode, Fault, UsageError
 from interlock.provenance.canonical import sha256_json
 from interlock.registry.persons import person, words
 
@@ -49,7 +50,7 @@ class Person:
         """The person's decision.
 
         Raises NoDecisionError while nobody has said anything, UsageError for an agent's name, empty words or a waiver,
-        DecisionError naming everything that steps outside the context.
+        DecisionError (exit code 2) naming everything that steps outside the context.
         """
         if self._choice is None:
             raise self._waiting(context)
@@ -74,14 +75,8 @@ def _decision(context: DecisionContext, choice: PersonsChoice, *, by: str) -> De
     cited = tuple(dict.fromkeys(_CITED.findall(text))) or _default_evidence(context)
     said = {"by": by, "action": choice.action, "reason": text, "overrides": dict(choice.overrides)}
     decision = Decision.model_construct(
-        kind=context.kind,
-        agent=context.agent,
+        **decided_upon(context),
         decision_id=decision_id(context, policy=PERSON, answers=(sha256_json(said),)),
-        judgement_id=context.judgement_id,
-        run_id=context.run_id,
-        lane=context.lane,
-        job=context.job,
-        verdict=context.verdict,
         action=choice.action,
         reasons=(Statement(text=text, evidence=cited),),
         proposed_overrides=dict(choice.overrides),
@@ -93,7 +88,10 @@ def _decision(context: DecisionContext, choice: PersonsChoice, *, by: str) -> De
     try:
         guard(decision, context)
     except DecisionError as error:
-        raise DecisionError(error.faults, subject=f"what {by} decided", hint=_way_out(context)) from error
+        faults = tuple(replace(fault, key=_typed(fault.key)) for fault in error.faults)
+        refused = DecisionError(faults, subject=f"what {by} decided", hint=_way_out(faults, context))
+        refused.exit_code = ExitCode.USAGE  # it was typed so
+        raise refused from error
     return Decision.model_validate(decision.model_dump())
 
 
@@ -103,7 +101,20 @@ def _default_evidence(context: DecisionContext) -> tuple[str, ...]:
     return ("verdict",) if "verdict" in ids else tuple(ids[:1])
 
 
-def _way_out(context: DecisionContext) -> str:
-    ids = [f"{{{item.id}}}" for item in context.evidence if isinstance(item.value, int | float)]
-    shown = ", ".join(ids[:_SHOWN_MAX]) + (" ..." if len(ids) > _SHOWN_MAX else "")
-    return f"numbers come from the evidence, so cite them by name: {shown}" if ids else "write it without numbers"
+def _typed(key: str) -> str:
+    """A fault's key as the option that it came from; a key of the search space stays."""
+    return {"action": "--action", "proposed_overrides": "--set"}.get(key, "--reason" if "reasons" in key else key)
+
+
+def _way_out(faults: Sequence[Fault], context: DecisionContext) -> str:
+    """For the first fault, for that is what a person mends first."""
+    if faults[0].key == "--action":
+        return "choose one of these; a verdict changes only with its gate: change that in conf/ and judge again"
+    if faults[0].key != "--reason":
+        space = sorted(context.search_space.items())
+        keys = [f"{name} {shown(item.low)} .. {shown(item.high)}" for name, item in space]
+        return f"--action retrain --set KEY=VALUE, inside the search space: {', '.join(keys) or 'which is empty'}"
+    facts = sorted(context.evidence, key=lambda item: (not item.id.startswith("gate."), item.id))
+    ids = [f"{{{item.id}}}" for item in facts if isinstance(item.value, int | float)]
+    named = ", ".join(ids[:_SHOWN_MAX]) + (" ..." if len(ids) > _SHOWN_MAX else "")
+    return f"numbers come from the evidence, so cite them by name: {named}" if ids else "write it without numbers"

@@ -9,6 +9,9 @@ Agents whose models `llm` does not have decide as if no model were configured, a
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import Any
+
+from pydantic import TypeAdapter
 
 from interlock.contracts.agent import Agent, GuardPolicy, ModelPolicy, PersonPolicy, QuorumPolicy, RulesPolicy
 from interlock.contracts.agent import Policy as PolicyConfig
@@ -23,8 +26,17 @@ from interlock.decisions.policy import Policy, no_decision
 from interlock.decisions.quorum import Quorum
 from interlock.decisions.rules.by_kind import Rules
 from interlock.errors import ConfigError, Fault
+from interlock.provenance.canonical import canonical_json
 
+_AGENTS = TypeAdapter(dict[str, Agent])
+_MODELS: TypeAdapter[NoModel | LanguageModels] = TypeAdapter(NoModel | LanguageModels)
 Proposal = RulesPolicy | ModelPolicy | QuorumPolicy | PersonPolicy | GuardPolicy
+
+
+def read(values: Mapping[str, Any]) -> tuple[dict[str, Agent], NoModel | LanguageModels]:
+    """Agents and models of a composed configuration. Raises KeyError, and ValidationError for what is none."""
+    agents = _AGENTS.validate_json(canonical_json(values["agents"]))
+    return agents, _MODELS.validate_json(canonical_json(values["llm"]))
 
 
 def build(

@@ -7,9 +7,9 @@ Where a policy cannot decide it raises NoDecisionError with its trail, and whoev
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
-from interlock.contracts.decision import Decision, DecisionContext, Step
+from interlock.contracts.decision import DECIDED_UPON, Decision, DecisionContext, Step
 from interlock.decisions.wording import visible
 from interlock.errors import DecisionError, Fault, NoDecisionError
 from interlock.provenance.canonical import sha256_json
@@ -28,6 +28,11 @@ class Policy(Protocol):
 def decision_id(context: DecisionContext, *, policy: str, answers: tuple[str, ...] = ()) -> str:
     """Identity of a decision: what was shown, who decided, and the digests of replayed answers."""
     return sha256_json({"context": context, "policy": policy, "answers": answers})
+
+
+def decided_upon(context: DecisionContext) -> dict[str, Any]:
+    """The fields of a decision that its context gives."""
+    return {name: getattr(context, name) for name in DECIDED_UPON}
 
 
 def answers_of(trail: Iterable[Step]) -> tuple[str, ...]:

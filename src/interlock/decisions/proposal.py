@@ -9,6 +9,7 @@ overrides are its only numbers. A placeholder of a sentence counts as cited, so 
 """
 
 from collections.abc import Collection, Iterator, Mapping
+from copy import deepcopy
 from functools import lru_cache
 from typing import Any, Literal, cast
 
@@ -17,13 +18,14 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, c
 from interlock.contracts.decision import Action, Decision, DecisionContext, Number, Statement, Step
 from interlock.contracts.lane import Range
 from interlock.decisions.actions import decision_faults
-from interlock.decisions.policy import decision_id
+from interlock.decisions.policy import decided_upon, decision_id
 from interlock.decisions.wording import PLACEHOLDER
 from interlock.errors import Fault
 
 STATEMENTS_MAX = 12
 """Reasons, and risks likewise, of one proposal."""
 _CITED_MAX = 40
+_WORD_MAX = 40
 _Data = Mapping[str, Any]
 
 
@@ -35,10 +37,20 @@ class _Form(BaseModel):
     @classmethod
     def model_json_schema(cls, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """The schema without references, titles and `const`, which not every vendor takes; it asks for every field."""
+        return deepcopy(_kept_schema(cls)) if not (args or kwargs) else cls._flat_schema(*args, **kwargs)
+
+    @classmethod
+    def _flat_schema(cls, *args: Any, **kwargs: Any) -> dict[str, Any]:
         schema = super().model_json_schema(*args, **kwargs)
         definitions = schema.pop("$defs", {})
         # The form's own title stays: instructor names the tool after it.
         return {"title": cls.__name__, **cast("dict[str, Any]", _flat(schema, definitions))}
+
+
+@lru_cache(maxsize=64)
+def _kept_schema(form: type[_Form]) -> dict[str, Any]:
+    """Kept, for the prompt, the key, the budget and the client all ask for it."""
+    return form._flat_schema()
 
 
 class Sentence(_Form):
@@ -87,7 +99,7 @@ def proposal_faults(data: _Data, context: DecisionContext, *, left_out: Collecti
     try:
         form(context).model_validate(dict(data))
     except ValidationError as error:
-        return tuple(_schema_fault(item) for item in error.errors())
+        return tuple(schema_fault(item) for item in error.errors())
     shown = context.model_copy(
         update={"evidence": tuple(item for item in context.evidence if item.id not in set(left_out))}
     )
@@ -97,7 +109,7 @@ def proposal_faults(data: _Data, context: DecisionContext, *, left_out: Collecti
     try:
         decision = as_decision(data, shown, policy="llm", trail=(), answers=())
     except ValidationError as error:
-        return tuple(_schema_fault(item) for item in error.errors())
+        return tuple(schema_fault(item) for item in error.errors())
     return tuple(_sentence(fault) for fault in decision_faults(decision, shown))
 
 
@@ -114,14 +126,8 @@ def as_decision(
     reasons, risks = _statements(said["reasons"]), _statements(said.get("risks", ()))
     cited = {name for statement in (*reasons, *risks) for name in statement.evidence}
     return Decision(
-        kind=context.kind,
-        agent=context.agent,
+        **decided_upon(context),
         decision_id=decision_id(context, policy=policy, answers=answers),
-        judgement_id=context.judgement_id,
-        run_id=context.run_id,
-        lane=context.lane,
-        job=context.job,
-        verdict=context.verdict,
         action=Action(said["action"]),
         reasons=reasons,
         risks=risks,
@@ -178,8 +184,11 @@ def _override_faults(data: _Data, context: DecisionContext) -> Iterator[str]:
         yield f"proposed_overrides: {key} is given more than once"
 
 
-def _schema_fault(item: Any) -> str:
-    return f"{'.'.join(map(str, item['loc'])) or 'the answer'}: {item['msg'].removeprefix('Value error, ')}"
+def schema_fault(item: Any) -> str:
+    """An entry of a ValidationError in a sentence; of what is none of the words allowed also what was written."""
+    said = f"{'.'.join(map(str, item['loc'])) or 'the answer'}: {item['msg'].removeprefix('Value error, ')}"
+    is_word = item["type"] == "literal_error" and isinstance(item["input"], str)
+    return f"{said}; you wrote {item['input'][:_WORD_MAX]!r}" if is_word else said
 
 
 def _sentence(fault: Fault) -> str:

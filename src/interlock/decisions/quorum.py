@@ -15,7 +15,7 @@ from interlock.contracts.decision import Action, Decision, DecisionContext, Evid
 from interlock.contracts.verdict import GateResult, fold
 from interlock.decisions.actions import allowed_actions, guard
 from interlock.decisions.evidence import evidence_id
-from interlock.decisions.policy import Policy, answers_of, decision_id, no_decision, told_of
+from interlock.decisions.policy import Policy, answers_of, decided_upon, decision_id, no_decision, told_of
 from interlock.decisions.votes import Ballot, Tally, fold_votes
 from interlock.errors import DecisionError, NoDecisionError, NotRecordedError
 
@@ -122,14 +122,8 @@ def _decision(
     reasons, risks = _statements(tally, action)
     cited = {name for statement in (*reasons, *risks) for name in statement.evidence}
     decision = Decision(
-        kind=context.kind,
-        agent=context.agent,
+        **decided_upon(context),
         decision_id=decision_id(context, policy=QUORUM, answers=(*decisions, *answers_of(trail))),
-        judgement_id=context.judgement_id,
-        run_id=context.run_id,
-        lane=context.lane,
-        job=context.job,
-        verdict=context.verdict,
         action=action,
         reasons=reasons,
         risks=risks,

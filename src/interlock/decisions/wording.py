@@ -10,6 +10,7 @@ breaks have no place in a sentence. Does not cover number words of other languag
 import re
 import unicodedata
 from collections.abc import Iterator
+from itertools import groupby
 
 from interlock.errors import Fault
 
@@ -61,8 +62,8 @@ def text_faults(text: str, citable: set[str], *, key: str) -> Iterator[Fault]:
 
 def numerals_faults(text: str, *, key: str) -> Iterator[Fault]:
     """Numerals and number words of a text that has no placeholders."""
-    if numerals := "".join(character for character in text if character.isnumeric()):
-        yield Fault(key=key, problem="has numerals of its own; numbers come from evidence", value=numerals)
+    if numerals := _numerals(text):
+        yield Fault(key=key, problem="has numerals of its own; numbers come from evidence", value=" ".join(numerals))
     if words := _NUMBER_WORD.findall(_folded(text)):
         yield Fault(key=key, problem="has number words of its own; numbers come from evidence", value=words[0])
 
@@ -78,6 +79,13 @@ def markdown(text: str) -> str:
     """The same text in Markdown: nothing in it becomes a link, HTML, code, a heading, a list or a table cell."""
     escaped = _MARKUP.sub(lambda match: "\\" + match.group(), visible(text))
     return _LINE_START.sub(r"\1\\\2", escaped)
+
+
+def _numerals(text: str) -> list[str]:
+    """Numerals as they were written: `0.91` and not its digits."""
+    runs = groupby(text, key=lambda character: character.isnumeric() or character in ".,")
+    found = ("".join(run).strip(".,") for is_one, run in runs if is_one)
+    return [numeral for numeral in found if numeral]
 
 
 def _belongs(character: str) -> bool:

@@ -12,7 +12,7 @@ from interlock.contracts.answer import Outcome
 from interlock.contracts.base import Contract
 from interlock.contracts.decision import Decision
 from interlock.registry import index
-from interlock.registry.derive import DECISION, DECISIONS, made_at, read_statement, source_of, statements
+from interlock.registry.derive import DECISIONS, made_at, read_decision, source_of, statements
 
 
 class DecisionRow(Contract):
@@ -88,8 +88,7 @@ def spent(home: Path, run_id: str) -> tuple[SpentRow, ...]:
 
 
 def _row(home: Path, folder: Path) -> DecisionRow:
-    decision = read_statement(folder / DECISION)
-    assert isinstance(decision, Decision)
+    decision = read_decision(folder)
     return DecisionRow(
         id=folder.name,
         at=made_at(folder),

@@ -56,6 +56,9 @@ def rebuild(home: Path) -> Rebuilt:
     refuse_unrecorded(home, runs, may_be_new=True)
     proposals = [proposal for run_id in runs for proposal in all_proposals(home, run_id)]
     _refuse_edited(home, runs)
+    for run_id in runs:
+        for folder in statements(home, run_id, DECISIONS):
+            _refuse_unborne(home, run_id, folder)
     added = append_new(home, proposals, once=True)
     index.refold(home)
     return Rebuilt(runs=len(runs), events_added=len(added))
@@ -129,6 +132,26 @@ def statement_proposal(run_id: str, folder: Path, main: str, *, source: str | No
     return Proposal(kind="judged", subject=run_id, body=body)
 
 
+def decided_proposal(home: Path, run_id: str, folder: Path, *, source: str) -> Proposal:
+    """The same of a decision that is to be recorded now.
+
+    Raises likewise, and RegistryError where no judgement of the run says the verdict that it says.
+    """
+    proposal = statement_proposal(run_id, folder, DECISION, source=source)
+    _refuse_unborne(home, run_id, folder)
+    return proposal
+
+
+def _refuse_unborne(home: Path, run_id: str, folder: Path) -> None:
+    """A release has no judgement: `interlock verify` compares it with the reports beside it."""
+    found = read_decision(folder)
+    about = (read_statement(path / JUDGEMENT) for path in statements(home, run_id, JUDGEMENTS))
+    same = ((item.judgement_id, item.verdict) == (found.judgement_id, found.verdict) for item in about)
+    if found.kind == "lane" and not any(same):
+        problem = f"no judgement of this run with the verdict {found.verdict} bears it out"
+        raise RegistryError(problem, path=folder / DECISION, value=found.judgement_id, hint=_RESTORE)
+
+
 def made_at(folder: Path) -> str:
     """When a judgement or decision was made (UTC, ISO 8601); '' when its maker did not say."""
     return str(_when(folder).get("at", ""))
@@ -156,6 +179,13 @@ def read_statement(path: Path) -> Judgement | Decision:
     except ValidationError as error:
         what = f"the {contract.__name__.lower()} is not valid: {error.errors()[0]['msg']}"
         raise RegistryError(what, path=path, hint=_RESTORE) from error
+
+
+def read_decision(folder: Path) -> Decision:
+    """The decision of a folder. Raises as `read_statement` does."""
+    found = read_statement(folder / DECISION)
+    assert isinstance(found, Decision)
+    return found
 
 
 def _refuse_edited(home: Path, runs: Iterable[str]) -> None:

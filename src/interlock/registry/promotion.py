@@ -12,7 +12,6 @@ The event is the source; who holds a stage follows from the events of everybody 
 true when a model was promoted is not looked at again here: `interlock status` and `interlock verify` do that.
 """
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -25,9 +24,9 @@ from interlock.provenance.canonical import plain
 from interlock.registry import index
 from interlock.registry.approvals import needs, require
 from interlock.registry.archive import read_card
-from interlock.registry.derive import JUDGEMENT, JUDGEMENTS, statement_proposal, statements
-from interlock.registry.events import Line, Proposal, append_new, union
+from interlock.registry.events import Proposal, append_new, union
 from interlock.registry.holders import holders
+from interlock.registry.judged import newest_judgement
 from interlock.registry.live import live_facts, refuse_broken
 from interlock.registry.persons import words
 from interlock.registry.queries import ModelRow, show_model
@@ -233,11 +232,11 @@ def _beats_a_baseline(judgement: Judgement) -> bool:
 
 def _allowing(home: Path, row: ModelRow, *, lane: str, present: Present, waived: str | None) -> Judgement:
     """The newest judgement of the run under its lane's gates; raises unless it is a pass, or the one `waived`."""
-    newest = next((line for line in reversed(union(home)) if _judges(line, row.run_id, lane)), None)
     way_out = f"interlock judge {row.run_id}"
+    newest = newest_judgement(home, row.run_id, lane=lane)
     if newest is None:
         raise RegistryError("was never judged", key=row.id, hint=way_out)
-    judgement = _archived(home, row.run_id, newest)
+    _, judgement = newest
     is_waived = judgement.verdict is Verdict.INCONCLUSIVE and judgement.judgement_id == waived
     if judgement.verdict is not Verdict.PASS and not is_waived:
         raise RegistryError(
@@ -252,22 +251,3 @@ def _allowing(home: Path, row: ModelRow, *, lane: str, present: Present, waived:
             hint=f"judge it by the present ones: {way_out}",
         )
     return judgement
-
-
-def _judges(line: Line, run_id: str, lane: str) -> bool:
-    return line.event.kind == "judged" and line.event.subject == run_id and line.event.body.get("lane") == lane
-
-
-def _archived(home: Path, run_id: str, line: Line) -> Judgement:
-    """The judgement that an event tells of, from the archive; its bytes are the ones that the event names."""
-    for folder in statements(home, run_id, JUDGEMENTS):
-        data = (folder / JUDGEMENT).read_bytes()
-        if hashlib.sha256(data).hexdigest() == line.event.body["sha256"]:
-            statement_proposal(run_id, folder, JUDGEMENT)
-            return Judgement.model_validate_json(data)
-    raise RegistryError(
-        "its newest judgement is not in the archive as the log names it",
-        key=run_id,
-        value=line.event.body["judgement_id"],
-        hint="interlock verify says what is missing; interlock judge makes a new one",
-    )

@@ -21,12 +21,13 @@ CONTEXT = "context.json"
 DECISION = "decision.json"
 DECISION_PAGE = "decision.md"
 
-_POLICIES = {
+POLICIES = {
     "rules": "the rules",
     "llm": "a language model",
     "quorum": "a quorum",
     "person": "a person",
 }
+"""Who decided, as people call it."""
 _ENDED: dict[Outcome, str] = {
     Outcome.ANSWERED: "its proposal was taken",
     Outcome.MALFORMED: "its answer was no JSON",
@@ -83,7 +84,7 @@ def decision_markdown(decision: Decision, context: DecisionContext | None = None
 
 def told_step(step: Step) -> str:
     """One step of a trail as a sentence, in plain text: who was asked, how that ended, and why."""
-    who = step.model or _POLICIES.get(step.policy, step.policy)
+    who = step.model or POLICIES.get(step.policy, step.policy)
     ended = _ENDED.get(step.outcome, str(step.outcome).replace("_", " "))
     told = visible(step.told)
     told = told if len(told) <= _TOLD_CHARS_MAX else f"{told[: _TOLD_CHARS_MAX - 1]}…"
@@ -104,7 +105,7 @@ def _head(decision: Decision) -> str:
     what = (
         f"Job {_code(decision.job)}" if decision.job else f"Lane {_code(decision.lane)}, run {_code(decision.run_id)}"
     )
-    by = _POLICIES.get(decision.policy, decision.policy)
+    by = POLICIES.get(decision.policy, decision.policy)
     if decision.policy == "person" and decision.person:
         by = markdown(decision.person)
     elif decision.policy == "llm" and decision.trail:
@@ -139,7 +140,7 @@ def _votes(decision: Decision) -> str:
     rows = [
         (
             spelled(vote.agent), f"**{vote.action}**", str(vote.verdict), vote.confidence,
-            _POLICIES.get(vote.policy, _cell(vote.policy)), "yes" if vote.counts else "no: same evidence as another",
+            POLICIES.get(vote.policy, _cell(vote.policy)), "yes" if vote.counts else "no: same evidence as another",
         )
         for vote in decision.votes
     ]  # fmt: skip
@@ -168,7 +169,7 @@ def _trail(decision: Decision) -> str:
         return ""
     lines = [f"{number}. {line}" for number, line in enumerate(map(_step, decision.trail), start=1)]
     if decision.policy != "llm" or decision.trail[-1].outcome is not Outcome.ANSWERED:
-        lines.append(f"{len(lines) + 1}. Then {_POLICIES.get(decision.policy, decision.policy)} decided.")
+        lines.append(f"{len(lines) + 1}. Then {POLICIES.get(decision.policy, decision.policy)} decided.")
     return "\n".join(lines)
 
 

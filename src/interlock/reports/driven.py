@@ -9,6 +9,7 @@ from interlock.contracts.answer import Usage
 from interlock.contracts.decision import Number
 from interlock.contracts.drive import DrivenAttempt, DrivenGate, DrivePath, DriveState
 from interlock.contracts.verdict import Verdict
+from interlock.reports.decisions import spent
 from interlock.reports.figures import figure
 
 GATES_MAX = 4
@@ -56,10 +57,8 @@ def change_texts(changes: Mapping[str, tuple[Number | None, Number]]) -> list[st
 
 def usage_text(usage: Usage) -> str:
     """What language models cost; empty when none was asked."""
-    if not usage.calls:
-        return ""
-    calls = "1 call" if usage.calls == 1 else f"{usage.calls} calls"
-    return f"{calls}, {usage.tokens:,} tokens, ${usage.usd:.4f}, {usage.seconds:.1f} s of waiting"
+    text = spent(usage)
+    return f"{text} of waiting" if text else ""
 
 
 def state_text(path: DrivePath, *, is_driven: bool) -> str:

@@ -4,12 +4,18 @@ Pure: takes names, values and facts, reads nothing. Words and keys are those of 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
-from interlock.contracts.lane_report import Actuals
+import yaml
+
+from interlock.contracts.agent import Agent
+from interlock.contracts.lane_report import Actuals, LaneReport
+from interlock.contracts.spelling import spelled
 from interlock.contracts.stage import StageName
 from interlock.contracts.verdict import GateResult
+from interlock.provenance.canonical import plain
 
+State = Literal["completed", "failed", "escalated"]
 Observed = float | bool | None
 
 WORK: Mapping[StageName, str] = {
@@ -27,6 +33,20 @@ _KEYS = {
     "eval_report.md": "eval_report",
 }
 """How the source calls the usual files."""
+
+
+_STATES: Mapping[str, State] = {"accept": "completed", "escalate": "escalated"}
+
+
+def state_of(action: str) -> State:
+    """What a lane came to, by what was decided upon it."""
+    return _STATES.get(action, "failed")
+
+
+def report_text(report: LaneReport) -> str:
+    """A report as `lane_report.yaml` holds it."""
+    text: str = yaml.safe_dump(plain(report), sort_keys=False, allow_unicode=True)
+    return text
 
 
 def artifact_list(run_id: str, names: Iterable[str]) -> tuple[dict[str, str], ...]:
@@ -48,6 +68,12 @@ def work_of(stages: Sequence[StageName], facts: Mapping[str, Any] | None = None)
         counted = f" ({epochs} epoch{'s' if epochs != 1 else ''})" if isinstance(epochs, int) else ""
         words.append(WORK.get(stage, stage) + counted)
     return ", ".join(words)
+
+
+def managers_used(agents: Mapping[str, Agent], facts: Mapping[str, Any]) -> tuple[dict[str, str], ...]:
+    """Every manager by the source's spelling with its work; `facts` are those of the train record."""
+    managers = ((name, agent) for name, agent in agents.items() if agent.tier == "manager")
+    return tuple({spelled(name): work_of(agent.stages, facts)} for name, agent in managers)
 
 
 def actuals(duration_s: float, *, tokens: int = 0, cost_usd: float = 0.0) -> Actuals:

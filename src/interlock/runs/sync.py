@@ -11,7 +11,6 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from interlock.contracts.attempt import AttemptEnd
-from interlock.contracts.decision import Decision
 from interlock.contracts.stage import STAGE_INPUTS, STAGES, Observations, StageName, StageRecord
 from interlock.contracts.verdict import Judgement
 from interlock.decisions import journal
@@ -31,9 +30,10 @@ from interlock.registry.derive import (
     JUDGEMENTS,
     PIPELINE,
     WHEN,
+    decided_proposal,
     has_lost_log,
     news,
-    read_statement,
+    read_decision,
     rebuild,
     run_proposals,
     source_of,
@@ -236,7 +236,10 @@ def _archive_statements(home: Path, run: FinishedRun) -> list[Proposal]:
             )
         texts |= _measurement_texts(run) if stage == "judge" else {}
         folder = archive_statement(home, run.run_id, kind, identity, main=main, files=texts)
-        proposals.append(statement_proposal(run.run_id, folder, main, source=PIPELINE))
+        if main == DECISION:
+            proposals.append(decided_proposal(home, run.run_id, folder, source=PIPELINE))
+        else:
+            proposals.append(statement_proposal(run.run_id, folder, main, source=PIPELINE))
     return proposals
 
 
@@ -244,7 +247,7 @@ def _interrupted(home: Path, run_id: str) -> list[Proposal]:
     """Decisions of `interlock decide` that were archived, and whose command was cut off before anybody was told."""
     said = {event.key for event, _ in read_events(home) if event.subject == run_id}
     folders = [folder for folder in statements(home, run_id, DECISIONS) if source_of(folder) == BY_HAND]
-    found = [statement_proposal(run_id, folder, DECISION) for folder in folders]
+    found = [decided_proposal(home, run_id, folder, source=BY_HAND) for folder in folders]
     return [proposal for proposal in found if proposal.key not in said]
 
 
@@ -253,8 +256,7 @@ def _journal(home: Path, run_id: str) -> None:
     folders = statements(home, run_id, DECISIONS)
     known = {entry.decision_id for entry in journal.read(home)} if folders else set()
     for folder in folders:
-        decision = read_statement(folder / DECISION)
-        if isinstance(decision, Decision) and decision.decision_id not in known:
+        if (decision := read_decision(folder)).decision_id not in known:
             journal.write(home, decision)
 
 

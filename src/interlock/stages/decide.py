@@ -8,16 +8,13 @@ missing is an error. Asking and recording is `interlock decide RUN`, in `interlo
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
 
-import yaml
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from interlock.contracts.agent import Agent
-from interlock.contracts.decision import Action, Decision, DecisionContext
+from interlock.contracts.decision import Decision, DecisionContext
 from interlock.contracts.lane_report import LaneReport
 from interlock.contracts.llm import LanguageModels, NoModel
-from interlock.contracts.spelling import spelled
 from interlock.contracts.stage import Observations, StageRecord
 from interlock.contracts.verdict import Judgement
 from interlock.decisions import policies
@@ -26,22 +23,14 @@ from interlock.decisions.context import lane_context
 from interlock.decisions.sources import stage_sources
 from interlock.errors import NotRecordedError, StageError
 from interlock.lanes.spec import Progress, StageOutcome
-from interlock.provenance.canonical import canonical_json, plain
 from interlock.provenance.files import write_atomic
 from interlock.provenance.workspace import interlock_home
 from interlock.reports.decisions import decision_texts
-from interlock.reports.lane_report import actuals, artifact_list, observed, work_of
+from interlock.reports.lane_report import actuals, artifact_list, managers_used, observed, report_text, state_of
 from interlock.stages.frame import Frame, run_of_train, run_stage
 from interlock.stages.place import JUDGEMENT, OBSERVATIONS, Place
 
 LANE_REPORT = "lane_report.yaml"
-
-_AGENTS = TypeAdapter(dict[str, Agent])
-_MODELS: TypeAdapter[NoModel | LanguageModels] = TypeAdapter(NoModel | LanguageModels)
-_STATES: dict[Action, Literal["completed", "escalated"]] = {
-    Action.ACCEPT: "completed",
-    Action.ESCALATE: "escalated",
-}
 
 
 def run(place: Place, *, progress: Progress) -> StageRecord:
@@ -51,13 +40,13 @@ def run(place: Place, *, progress: Progress) -> StageRecord:
 
 def _decide(frame: Frame) -> StageOutcome:
     judgement = _judgement(frame.inputs["judge"] / JUDGEMENT)
-    agents = _AGENTS.validate_json(canonical_json(frame.params["agents"]))
+    agents, llm = policies.read(frame.params)
     context = lane_context(stage_sources(frame.place.folder), frame.params)
-    decision = _replayed(frame, context, agents)
+    decision = _replayed(frame, context, agents, llm)
     for name, text in decision_texts(decision, context).items():
         write_atomic(frame.folder / name, text)
     report = _lane_report(frame, judgement, decision, agents)
-    write_atomic(frame.folder / LANE_REPORT, yaml.safe_dump(plain(report), sort_keys=False, allow_unicode=True))
+    write_atomic(frame.folder / LANE_REPORT, report_text(report))
     frame.progress.message(f"decision: {decision.action}")
     return StageOutcome(
         facts={"action": decision.action.value, "decision_id": decision.decision_id},
@@ -65,10 +54,11 @@ def _decide(frame: Frame) -> StageOutcome:
     )
 
 
-def _replayed(frame: Frame, context: DecisionContext, agents: Mapping[str, Agent]) -> Decision:
+def _replayed(
+    frame: Frame, context: DecisionContext, agents: Mapping[str, Agent], llm: NoModel | LanguageModels
+) -> Decision:
     """What the agent's policy decides with recorded answers alone, whatever `llm.mode` says."""
     assert frame.run_id
-    llm = _MODELS.validate_json(canonical_json(frame.params["llm"]))
     if isinstance(llm, LanguageModels):
         llm = llm.model_copy(update={"mode": "replay"})
     folder = interlock_home(frame.place.workspace) / "runs" / frame.run_id / "answers"
@@ -104,15 +94,11 @@ def _lane_report(frame: Frame, judgement: Judgement, decision: Decision, agents:
     )
     return LaneReport(
         lane=frame.place.lane,
-        state=_STATES.get(decision.action, "failed"),
+        state=state_of(decision.action),
         artifacts=artifact_list(judgement.run_id, names),
         acceptance_results={row.gate: observed(row) for row in judgement.rows},
         actuals=actuals(seconds, tokens=decision.usage.tokens, cost_usd=decision.usage.usd),
-        managers_used=tuple(
-            {spelled(name): work_of(agent.stages, frame.records["train"].facts)}
-            for name, agent in agents.items()
-            if agent.tier == "manager"
-        ),
+        managers_used=managers_used(agents, frame.records["train"].facts),
         run_id=judgement.run_id,
         verdict=judgement.verdict.value,
         remarks=_recovered(frame.inputs["train"] / OBSERVATIONS),

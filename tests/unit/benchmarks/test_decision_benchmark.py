@@ -5,7 +5,6 @@ import json
 import re
 from pathlib import Path
 
-import pytest
 from decision_benchmark import answers, measure
 from decisions import plan, scoring, situations
 from decisions.scoring import Answer
@@ -37,12 +36,12 @@ def test_it_is_as_large_and_as_mixed_as_it_says():
     assert len({item.lane for item in ALL}) >= 3
 
 
-@pytest.mark.parametrize("item", ALL, ids=lambda item: item.name)
-def test_every_situation_is_the_run_it_names(item):
-    files = situations.stored_runs()[item.run]
-    judgement = json.loads(files["judge/judgement.json"])
-    assert (judgement["verdict"], judgement["run_id"], judgement["lane"]) == (item.verdict, item.run_id, item.lane)
-    assert 1 <= item.attempts <= item.max_attempts
+def test_every_situation_is_the_run_it_names():
+    for item in ALL:
+        judgement = json.loads(situations.stored_runs()[item.run]["judge/judgement.json"])
+        said = (judgement["verdict"], judgement["run_id"], judgement["lane"])
+        assert said == (item.verdict, item.run_id, item.lane), item.name
+        assert 1 <= item.attempts <= item.max_attempts, item.name
 
 
 def test_a_context_is_built_from_the_stored_bytes():
@@ -52,16 +51,16 @@ def test_a_context_is_built_from_the_stored_bytes():
     assert context.current["lane.trainer.epochs"] == 3
 
 
-@pytest.mark.parametrize("item", ALL, ids=lambda item: item.name)
-def test_what_is_right_follows_from_the_outcomes(item):
-    passed = {outcome.name for outcome in item.outcomes if outcome.verdict == "pass" or outcome.passed_at}
-    if item.unjust or (item.verdict != "pass" and item.attempts == item.max_attempts):
-        assert item.right == {"escalate"}
-    elif item.verdict == "pass":
-        assert item.right == {"accept"}
-        assert not item.outcomes
-    else:
-        assert item.right == (passed or {"escalate"})
+def test_what_is_right_follows_from_the_outcomes():
+    for item in ALL:
+        worked = {outcome.name for outcome in item.outcomes if outcome.verdict == "pass" or outcome.passed_at}
+        if item.unjust or (item.verdict != "pass" and item.attempts == item.max_attempts):
+            assert item.right == {"escalate"}, item.name
+        elif item.verdict == "pass":
+            assert item.right == {"accept"}, item.name
+            assert not item.outcomes, item.name
+        else:
+            assert item.right == (worked or {"escalate"}), item.name
 
 
 def test_no_leak_passes_whatever_is_tried():
@@ -87,7 +86,7 @@ def test_the_rules_score_is_the_published_one():
         part: published[part] for part in ("all", "dev", "test", "by_kind", "confusion")
     }
     assert found["all"]["share"] > RESULT["by_chance"]["random action"]
-    assert all(miss["why"] for miss in found["misses"])
+    assert all(miss["why"] and miss["because"] for miss in found["misses"])
 
 
 def test_a_policy_that_always_escalates_scores_what_is_said():

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from interlock.commands.drive import drive, exit_code, list_all, show
+from interlock.commands.drive import drive
 from interlock.commands.drive_screen import next_lines, show_drives, show_path
+from interlock.commands.drives import exit_code, list_all, show
 from interlock.contracts.decision import Action
 from interlock.contracts.drive import (
     DrivenAttempt,

@@ -45,7 +45,7 @@ def test_evidence_is_filled_in_once_and_never_read_as_a_template():
     ("text", "words"),
     [
         ("R@5 is high", "numerals of its own"),
-        ("recall 0.9", "'09'"),
+        ("recall 0.9, or 1,802", "'0.9 1,802'"),
         ("about ½ of them", "'½'"),
         ("٣ runs", "'٣'"),
         ("Ⅷ runs", "'Ⅷ'"),

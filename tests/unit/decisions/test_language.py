@@ -172,7 +172,7 @@ def test_replay_alone_and_nothing_recorded_is_an_error_that_no_guard_swallows(tm
     text = str(caught.value)
     assert "the replay of dir_models" in text
     assert "anthropic/first-1: not_recorded" in text
-    assert "interlock decide 0123456789abcdef asks and records" in text
+    assert "interlock decide 0123456789abcdef with the same llm asks and records" in text
     assert caught.value.exit_code == 1
 
 

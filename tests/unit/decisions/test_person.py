@@ -9,7 +9,7 @@ from interlock.contracts.verdict import Verdict
 from interlock.decisions.actions import LANE_ACTIONS, PERSON, allowed_actions
 from interlock.decisions.evidence import render
 from interlock.decisions.person import Person, PersonsChoice
-from interlock.errors import DecisionError, NoDecisionError, UsageError
+from interlock.errors import DecisionError, ExitCode, NoDecisionError, UsageError
 
 AGENTS = ("dir_models", "ops_commander")
 
@@ -49,7 +49,7 @@ def test_a_person_picks_from_the_same_set(verdict):
         if action in LANE_ACTIONS[verdict]:
             assert decided(verdict, action, overrides=overrides).action is action
         else:
-            with pytest.raises(DecisionError, match="is not allowed to person"):
+            with pytest.raises(DecisionError, match="is not allowed after a verdict"):
                 decided(verdict, action, overrides=overrides)
 
 
@@ -78,6 +78,22 @@ def test_numbers_are_cited_by_a_person_too():
 def test_refused_with_the_fault_named(said, words):
     with pytest.raises(DecisionError, match=words):
         decided(Verdict.FAIL, Action.REJECT, **said)
+
+
+def test_the_way_out_is_that_of_the_fault():
+    for said, option, hint in (
+        ((Action.ACCEPT, {}), "--action: ", "choose one of these"),
+        ((Action.RETRAIN, {}), "--set: ", "--set KEY=VALUE, inside the search space: lane."),
+        ((Action.RETRAIN, {"lane.trainer.epochs": 400}), "lane.trainer.epochs: ", "lane.trainer.epochs 1 .. 40"),
+        ((Action.REJECT, {"reason": "0.3 is low"}), "--reason: ", "cite them by name"),
+    ):
+        action, more = said
+        more = more if "reason" in more else {"overrides": more}
+        with pytest.raises(DecisionError) as caught:
+            decided(Verdict.FAIL, action, **more)
+        assert f"\n  {option}" in str(caught.value)
+        assert hint in caught.value.hint
+        assert caught.value.exit_code is ExitCode.USAGE
 
 
 def test_a_retrain_says_what_changes():

@@ -83,7 +83,7 @@ def test_risks_and_overrides_may_be_missing():
         ({"reasons": [sentence("so it is", evidence=[])]}, "evidence: .*at least 1 item"),
         ({"reasons": [sentence() for _ in range(13)]}, "reasons: too many; keep the weightiest 12"),
         ({"risks": [sentence(evidence=[CITED] * 41)]}, "risks.0.evidence: too many"),
-        ({"reasons": [sentence("recall is 0.9")]}, "reasons.0.text: has numerals of its own; .*you wrote '09'"),
+        ({"reasons": [sentence("recall is 0.9")]}, "reasons.0.text: has numerals of its own; .*you wrote '0.9'"),
         ({"reasons": [sentence("about two runs")]}, "number words of its own"),
         ({"reasons": [sentence("a\u202eb")]}, "characters that belong into no sentence"),
         ({"reasons": [sentence("a\ud800b")]}, "U\\+D800|valid string|surrogates"),

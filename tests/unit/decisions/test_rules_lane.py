@@ -85,6 +85,39 @@ def test_a_fail_that_no_rule_helps_goes_to_a_person(broken):
     assert said(made)[-1].endswith("against 0.500, n=200")
 
 
+@pytest.mark.parametrize(
+    "broken",
+    [
+        row("splits_correct"),
+        row("negatives_distinct"),
+        row("echo_loop", Verdict.BLOCKED, cause=Cause.TOO_FEW),
+        row("echo_loop", Verdict.BLOCKED, cause=Cause.BASELINE_CHANGED),
+    ],
+    ids=lambda row: row.metric + (row.cause or ""),
+)
+def test_no_training_mends_the_data_or_a_gate(broken):
+    facts = {"train.trend": "improving"}
+    made = decide(context(row("training_loss_converged"), broken, facts=facts, max_attempts=9))
+    assert made.action is Action.ESCALATE
+    assert "no training mends" in said(made)[0]
+    others = decide(
+        context(
+            row("training_loss_converged"), row("echo_loop", Verdict.BLOCKED, cause=Cause.NOT_EXPORTED), facts=facts
+        )
+    )
+    assert others.action is Action.RETRAIN
+
+
+def test_what_waits_for_the_export_alone_is_no_risk_and_no_reason_beside_others():
+    waits = row("model_loadable", Verdict.BLOCKED, cause=Cause.NOT_EXPORTED)
+    rows = (waits, row("training_loss_converged"), row("echo_loop"))
+    made = decide(context(*rows, facts={"train.trend": "improving"}))
+    assert [render(item.text, made.evidence).partition(" ")[0] for item in made.risks] == ["echo_loop"]
+    asked = decide(context(*rows, attempts=2, max_attempts=2))
+    assert [text.partition(" ")[0] for text in said(asked)] == ["the", "training_loss_converged", "echo_loop"]
+    assert len(said(decide(context(waits)))) == 2  # where nothing else is in the way, it is said
+
+
 def test_escalation_counts_the_runs():
     assert said(decide(context(row("r_at_5"), attempts=2)))[0] == "the runs of this lineage are used up (run 2 of 2)"
 
@@ -118,7 +151,7 @@ def test_too_little_training_is_mended_by_what_lacks_first():
         found.append((made.proposed_overrides, said(made)[0].partition(", so ")[2]))
     assert found == [
         ({lr: 8e-4, epochs: 30}, "raise the learning rate, which is low, and train for longer"),
-        ({lr: 8e-4}, "raise the learning rate, which is low, and train for longer"),
+        ({lr: 8e-4}, "raise the learning rate, which is low"),
         ({epochs: 30}, "train for longer"),
         ({lr: 6e-3}, "raise the learning rate"),
         ({}, ""),

@@ -11,14 +11,14 @@ from judged_lanes import JudgedLane, judged_lane
 
 from interlock.contracts.decision import Decision
 from interlock.decisions import sources as names
-from interlock.decisions.archived import archived_reader, archived_sources
+from interlock.decisions.archived import archived_sources
 from interlock.decisions.context import lane_context
-from interlock.decisions.evidence import evidence_faults
 from interlock.errors import ProvenanceError, RegistryError
 from interlock.lanes.measuring import MEASUREMENTS_FILE
 from interlock.provenance.canonical import pretty_json
 from interlock.provenance.digest import sha256_file
 from interlock.registry.layout import run_folder
+from interlock.runs.deciding.evidence import ArchivedFiles
 from interlock.stages import baselines, decide, evaluate, export, frame, judge
 from interlock.stages.place import JUDGEMENT, OUTPUTS
 
@@ -75,11 +75,11 @@ def test_every_fact_resolves_from_the_archive_alone(judged):
     shutil.rmtree(judged.place.folder)
     [folder] = (run_folder(judged.home, run_id) / "decisions").iterdir()
     decision = Decision.model_validate_json((folder / "decision.json").read_bytes())
-    read = archived_reader(judged.home, decision, folder)
-    assert list(evidence_faults(context.evidence, read)) == []
+    files = ArchivedFiles(judged.home, run_id, folder)
+    assert [files.check(item).problem for item in context.evidence if files.check(item).problem] == []
     assert {item.id for item in decision.evidence} <= {item.id for item in context.evidence}
     wrong = [item.model_copy(update={"value": "other"}) for item in context.evidence]
-    assert len(list(evidence_faults(wrong, read))) == len(context.evidence) > 40
+    assert len([item for item in wrong if files.check(item).problem]) == len(context.evidence) > 40
 
 
 def test_a_gate_that_is_pinned_to_another_run_keeps_what_it_compared_with(judged):

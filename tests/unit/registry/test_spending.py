@@ -107,6 +107,8 @@ def test_verification_finds_what_log_and_answers_say_differently(home, run):
     write(home, run)
     assert broken(home, run) == []
     path.write_text(path.read_text().replace("0.25", "0.05"))
+    first = next(detail for section, detail in broken(home, run) if section == "answers")
+    assert first == "it is not the answer that the log recorded"
     assert {section for section, _ in broken(home, run)} == {"answers"}
     path.unlink()
     assert ("answers", "the archive has no such answer") in broken(home, run)

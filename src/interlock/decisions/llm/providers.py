@@ -169,17 +169,22 @@ def _anthropic(model: Model, key: str, line: Line) -> Ask:
 
 
 def _google(model: Model, key: str, line: Line) -> Ask:
+    import ssl
+
     import httpx2
     import instructor
     from google import genai
     from google.genai import types
 
-    unused: Any = line  # without an asynchronous client of ours the SDK makes one and reads certificates for it
+    # Without these two the SDK makes an asynchronous client and a socket's context, and reads certificates for each.
+    unused: Any = line
+    untrusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # trusts nobody; the line brings its own
     options = types.HttpOptions(
         base_url=model.base_url or ADDRESSES[model.provider],
         api_version="v1beta",
         httpx_client=_http(model, line),
         httpx_async_client=httpx2.AsyncClient(transport=unused, trust_env=False),
+        async_client_args={"ssl": untrusting},
     )
     client = genai.Client(vertexai=False, api_key=key, http_options=options)
     asking: Any = instructor.from_genai(client, mode=_mode(model))

@@ -28,6 +28,7 @@ from interlock.decisions.llm import failures
 from interlock.decisions.llm.exchange import Clock, Exchange, Line
 from interlock.decisions.llm.providers import Ask, api_key, connect, quiet
 from interlock.decisions.llm.readings import Reading, provider_message, read
+from interlock.decisions.proposal import schema_fault
 from interlock.errors import ConfigError
 from interlock.provenance.canonical import canonical_json
 
@@ -229,11 +230,11 @@ def _parse_faults(failure: BaseException | None) -> tuple[Outcome, list[str]]:
     """Why instructor made no form of a response: faults of the form, or that it is none at all."""
     while failure is not None and not isinstance(failure, ValidationError):
         failure = failure.__cause__
-    faults = failure.errors(include_url=False, include_input=False, include_context=False) if failure else []
+    faults = failure.errors(include_url=False, include_context=False) if failure else []
     invalid = [fault["msg"] for fault in faults if fault["type"] == "json_invalid"]
     if not faults or invalid or any(not fault["loc"] for fault in faults):
         return Outcome.MALFORMED, [": ".join(("it is not the JSON of the form that was asked for", *invalid))]
-    return Outcome.SCHEMA, [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in faults]
+    return Outcome.SCHEMA, [schema_fault(fault) for fault in faults]
 
 
 def _unstorable(proposal: Mapping[str, JsonValue], key: str) -> str:

@@ -10,7 +10,7 @@ from interlock.contracts.decision import Action, Decision, DecisionContext, Numb
 from interlock.contracts.verdict import GateResult, Verdict
 from interlock.decisions.actions import guard
 from interlock.decisions.evidence import evidence_id
-from interlock.decisions.policy import decision_id
+from interlock.decisions.policy import decided_upon, decision_id
 
 POLICY = "rules"
 """Name of this policy in decisions."""
@@ -34,14 +34,8 @@ def decided(context: DecisionContext, choice: Choice) -> Decision:
     """The choice as a decision by the rules. Raises DecisionError for a choice that the guard refuses."""
     cited = {name for statement in (*choice.reasons, *choice.risks) for name in statement.evidence}
     decision = Decision(
-        kind=context.kind,
-        agent=context.agent,
+        **decided_upon(context),
         decision_id=decision_id(context, policy=POLICY),
-        judgement_id=context.judgement_id,
-        run_id=context.run_id,
-        lane=context.lane,
-        job=context.job,
-        verdict=context.verdict,
         action=choice.action,
         reasons=choice.reasons,
         risks=choice.risks,

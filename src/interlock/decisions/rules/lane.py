@@ -2,7 +2,8 @@
 
     pass          accept
     inconclusive  gather_more, if some number of items would decide; else escalate
-    fail          retrain by the first of RULES that fits the evidence and can still move something; else escalate
+    fail          escalate, if the data or a gate is at fault; else retrain by the first of RULES that fits the evidence
+                  and can still move something; else escalate
     blocked       repair, if every cause is one that running again can mend; else escalate
 
 From `max_attempts` judged runs on, a fail or a block goes to a person. A retrain changes one thing, so that the next
@@ -34,6 +35,11 @@ REPAIRABLE = frozenset(
 the data, the configuration or the code, which give the same again."""
 
 
+CHECKS_OF_DATA = ("splits_correct", "negatives_*")
+"""Metrics of the data itself. While one fails, no training proves anything."""
+DATA_CAUSES = frozenset({Cause.TOO_FEW, Cause.DUPLICATE_ITEMS, Cause.MISNAMED, Cause.UNIT, Cause.BASELINE_CHANGED})
+"""Causes that every training meets again."""
+
 _RETRIEVAL = ("*r_at_*", "*recall*", "*ndcg*", "*mrr*")
 _FIT = ("*loss_final", "accuracy*", "f1*", "*ece*", "*cosine*")
 
@@ -43,7 +49,9 @@ class Change:
     """One thing to try."""
 
     does: str
-    """In words, without numerals."""
+    """In words, without numerals: what the first move does."""
+    also: str = ""
+    """What the others do, where they are possible."""
     moves: tuple[Move, ...]
     """Made together; the first one must be possible, or the change is passed over."""
 
@@ -71,7 +79,8 @@ def _one(does: str, move: Move) -> Change:
 
 _LONGER = _one("train for longer", Move(key="*epochs", factor=3.0))
 _FASTER = Change(
-    does="raise the learning rate, which is low, and train for longer",
+    does="raise the learning rate, which is low",
+    also="train for longer",
     moves=(Move(key="lr", factor=8.0, if_low=True), *_LONGER.moves),
 )
 _A_BIT_FASTER = _one("raise the learning rate", Move(key="lr", factor=2.0))
@@ -194,6 +203,8 @@ def _on_inconclusive(context: DecisionContext) -> Choice:
 def _on_fail(context: DecisionContext) -> Choice:
     if context.attempts >= context.max_attempts:
         return _escalate(context, "the runs of this lineage are used up")
+    if any(map(_no_training_mends, deciding(context))):
+        return _escalate(context, "what is wrong with the data or the gates, no training mends")
     facts = {item.id: item.value for item in context.evidence}
     for rule in RULES:
         helped = [row for row in deciding(context, Verdict.FAIL) if _matches(rule, row)]
@@ -205,9 +216,14 @@ def _on_fail(context: DecisionContext) -> Choice:
     return _escalate(context, "nothing in the search space is known to help")
 
 
+def _no_training_mends(row: GateResult) -> bool:
+    is_broken_data = row.verdict is Verdict.FAIL and any(fnmatchcase(row.metric, name) for name in CHECKS_OF_DATA)
+    return is_broken_data or (row.verdict is Verdict.BLOCKED and row.cause in DATA_CAUSES)
+
+
 def _on_blocked(context: DecisionContext) -> Choice:
     blocked = deciding(context, Verdict.BLOCKED)
-    rows = [row for row in blocked if row.cause is not Cause.NOT_EXPORTED]  # that waits for the others alone
+    rows = [row for row in blocked if row.cause is not Cause.NOT_EXPORTED]
     mendable = all(row.cause in REPAIRABLE for row in rows) and bool(rows)
     if not mendable or context.attempts >= context.max_attempts:
         return _escalate(context, "running again would not mend it, or was tried often enough")
@@ -226,10 +242,15 @@ _CHOOSE: dict[Verdict, Callable[[DecisionContext], Choice]] = {
 def _retrain(context: DecisionContext, rule: Rule, helped: list[GateResult], change: Change) -> Choice:
     overrides = propose(change.moves, context.search_space, context.current)
     changed = tuple(evidence_id("search", key) for key in overrides)
-    reasons = [about(row, f"{rule.sign}, so {change.does}", also=changed) for row in helped]
+    also = (
+        f", and {change.also}"
+        if change.also and propose(change.moves[1:], context.search_space, context.current)
+        else ""
+    )
+    reasons = [about(row, f"{rule.sign}, so {change.does}{also}", also=changed) for row in helped]
     if rule.fact is not None:
         reasons.append(Statement(text=f"{rule.fact[0]} is {{{rule.fact[0]}}}", evidence=(rule.fact[0],)))
-    others = [row for row in deciding(context) if row.verdict is not Verdict.PASS and row not in helped]
+    others = [row for row in _in_the_way(context) if row not in helped]
     risks = tuple(about(row, "this change does not aim at it") for row in others)
     return Choice(
         action=Action.RETRAIN,
@@ -242,10 +263,16 @@ def _retrain(context: DecisionContext, rule: Rule, helped: list[GateResult], cha
 
 def _escalate(context: DecisionContext, why: str) -> Choice:
     """Ask a person, with every row that is in the way; the lineage stands in for a judgement without rows."""
-    rows = [row for row in deciding(context) if row.verdict is not Verdict.PASS]
+    rows = _in_the_way(context)
     lineage = ("lineage.attempts", "lineage.max_attempts")
     head = Statement(text=f"{why} (run {{{lineage[0]}}} of {{{lineage[1]}}})", evidence=lineage)
     return Choice(action=Action.ESCALATE, reasons=(head, *(about(row, "") for row in rows)), confidence="high")
+
+
+def _in_the_way(context: DecisionContext) -> list[GateResult]:
+    """Rows that keep the run back; those that wait for the export alone only where nothing else does."""
+    rows = [row for row in deciding(context) if row.verdict is not Verdict.PASS]
+    return [row for row in rows if row.cause is not Cause.NOT_EXPORTED] or rows
 
 
 def _in_order(rule: Rule, attempt: int) -> tuple[Change, ...]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from interlock.contracts.decision import Decision, DecisionContext, Step
+from interlock.contracts.decision import DECIDED_UPON, Decision, DecisionContext, Step
 from interlock.contracts.verification import Link
 from interlock.errors import RegistryError
 from interlock.provenance import chain
@@ -22,12 +22,11 @@ from interlock.registry.spending import ANSWERS, QUESTION, Recorded, answer_file
 from interlock.registry.verification.archived import Archived
 from interlock.registry.verification.findings import SYNC, Findings, shown
 from interlock.registry.verification.logs import Logs
+from interlock.registry.verification.releases import CONTEXT
 
-CONTEXT = "context.json"
 JOURNAL = Path("registry") / "decisions.jsonl"
 _JOURNALLED = ("run_id", "judgement_id", "agent", "verdict", "action", "policy", "person")
 """What the journal must say as the decision does; the rest of a line follows from the trail."""
-_SAME = ("kind", "agent", "run_id", "judgement_id", "lane", "job", "verdict")
 
 
 def check_answers(archived: Archived, logs: Logs) -> list[Link]:
@@ -37,17 +36,18 @@ def check_answers(archived: Archived, logs: Logs) -> list[Link]:
     for key in sorted({item.answer.key for item in found.values()}):
         _check_question(archived, key, findings)
     said = [line for line in logs.of_run(archived.run_id) if line.event.kind == "spent"]
+    lost = [line for line in said if line.event.body.get("answer_sha256") not in found]
+    changed = {line.event.body.get("key") for line in lost}
     for item in found.values():
-        _check_spent(item, said, archived, logs, findings)
+        _check_spent(item, said, archived, logs, findings, is_changed=item.answer.key in changed)
     ours = logs.of_copy(archived.run_id, archived.card_sha256)
-    for line in said:
-        if line.event.body.get("answer_sha256") not in found:
-            link = f"{logs.place(line)} -> {ANSWERS}/{shown(line.event.body.get('key'))}"
-            if line in ours:
-                detail = "the archive has no such answer"
-                findings.broken(link, detail, path=archived.folder / ANSWERS)
-            else:
-                findings.unchecked(link, "another home says so of its own copy of the run")
+    for line in lost:
+        link = f"{logs.place(line)} -> {ANSWERS}/{shown(line.event.body.get('key'))}"
+        if line in ours:
+            detail = "the archive has no such answer"
+            findings.broken(link, detail, path=archived.folder / ANSWERS)
+        else:
+            findings.unchecked(link, "another home says so of its own copy of the run")
     return findings.links
 
 
@@ -120,10 +120,15 @@ def _check_question(archived: Archived, key: str, findings: Findings) -> None:
     findings.agree(f"{name} -> key", key, sha256_json(asked), says="its folder", path=path)
 
 
-def _check_spent(item: Recorded, said: Iterable[Line], archived: Archived, logs: Logs, findings: Findings) -> None:
+def _check_spent(
+    item: Recorded, said: Iterable[Line], archived: Archived, logs: Logs, findings: Findings, *, is_changed: bool
+) -> None:
+    """`is_changed`: the log paid for other bytes under the same question, and those are gone."""
     name = "/".join(shown(part) for part in item.path.relative_to(archived.folder).parts)
     line = next((line for line in said if line.event.body.get("answer_sha256") == item.sha256), None)
-    if line is None and item.answer.usage.calls:
+    if line is None and is_changed:
+        findings.broken(f"event log -> {name}", "it is not the answer that the log recorded", path=item.path)
+    elif line is None and item.answer.usage.calls:
         findings.broken(f"event log -> {name}", "no event says what it cost", path=item.path, way_out=SYNC)
     elif line is None:
         findings.holds(name, f"{item.answer.outcome}, nothing was sent", path=item.path)
@@ -146,7 +151,7 @@ def _check_context(decision: Decision, folder: Path, name: str, findings: Findin
         problem = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error.strerror)
         findings.broken(link, f"it is not valid: {problem}", path=path)
         return
-    other = [field for field in _SAME if getattr(context, field) != getattr(decision, field)]
+    other = [field for field in DECIDED_UPON if getattr(context, field) != getattr(decision, field)]
     facts = set(context.evidence)
     foreign = [item.id for item in decision.evidence if item not in facts]
     if other:

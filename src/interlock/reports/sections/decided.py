@@ -11,13 +11,12 @@ from interlock.contracts.answer import Outcome, Usage
 from interlock.contracts.decision import Decision, Evidence, Statement, Step, Vote
 from interlock.decisions.evidence import render
 from interlock.registry.decided import taken_model
-from interlock.reports.decisions import spent
+from interlock.reports.decisions import POLICIES, spent
 from interlock.reports.figures import figure
 from interlock.reports.run_facts import RunFacts
 from interlock.reports.sections.section import Section, number_text
 
 DIGITS = 12
-_POLICIES = {"llm": "a language model", "rules": "the rules", "quorum": "a quorum", "person": "a person"}
 _TONES = {Outcome.ANSWERED: "pass", Outcome.GUARD: "fail", Outcome.SCHEMA: "fail", Outcome.MALFORMED: "fail"}
 """How a step is coloured; everything else came to nothing without anybody's fault."""
 
@@ -89,7 +88,7 @@ def who(decision: Decision) -> str:
     if decision.person:
         return f"{decision.person} for {decision.agent}"
     model = taken_model(decision)
-    return f"{model or _POLICIES.get(decision.policy, decision.policy)} for {decision.agent}"
+    return f"{model or POLICIES.get(decision.policy, decision.policy)} for {decision.agent}"
 
 
 def told(statements: Sequence[Statement], decision: Decision) -> list[Told]:
@@ -114,7 +113,7 @@ def _overrides(decision: Decision) -> list[tuple[str, str, str]]:
 def _step(step: Step) -> dict[str, object]:
     return {
         "agent": step.agent,
-        "asked": step.model or _POLICIES.get(step.policy, step.policy),
+        "asked": step.model or POLICIES.get(step.policy, step.policy),
         "outcome": ended(step.outcome),
         "tone": _TONES.get(step.outcome, "inconclusive"),
         "told": step.told,

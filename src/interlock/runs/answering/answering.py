@@ -36,16 +36,15 @@ from interlock.provenance.canonical import plain, pretty_json, sha256_json
 from interlock.provenance.files import write_atomic
 from interlock.registry.derive import BY_HAND, DECISION, WHEN
 from interlock.reports.decisions import DECISION_PAGE, decision_texts
-from interlock.reports.lane_report import observed
+from interlock.reports.lane_report import observed, state_of
 from interlock.runs.answering.lanes import DECISION as LANE_DECISION
 from interlock.runs.answering.lanes import LaneFound
 from interlock.runs.deciding.configured import Configured
-from interlock.runs.deciding.deciding import asker_of, ledger_of
+from interlock.runs.deciding.deciding import LOCK_WAIT_S, asker_of, ledger_of
 from interlock.runs.deciding.recording import POLICY_FILE
 from interlock.stages.place import JUDGEMENT
 
 ANSWER_FILE, LANES_FILE = "job_answer.yaml", "lanes.json"
-LOCK_WAIT_S = 600.0
 _NAME_MAX_CHARS = 60
 _ROW_FIELDS = ("verdict", "observed", "reason")
 
@@ -186,11 +185,9 @@ def _lane_answer(lane: LaneFound) -> LaneAnswer:
             lane=lane.name, state="missing", run_id=None, verdict=lane.verdict, action="", judgement_sha256=None
         )
     action = lane.decision.action.value
-    states = {"accept": "completed", "escalate": "escalated"}
-    state = "failed" if lane.missing_artifacts else states.get(action, "failed")
     return LaneAnswer(
         lane=lane.name,
-        state=state,  # type: ignore[arg-type]
+        state="failed" if lane.missing_artifacts else state_of(action),
         run_id=judgement.run_id,
         verdict=lane.verdict,
         action=action,

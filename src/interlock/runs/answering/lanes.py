@@ -7,21 +7,19 @@ Never raises for a lane that is unfinished, changed or contradicts itself: such 
 that says why. Does not fold lanes (`interlock.runs.answering.answering`).
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from interlock.contracts.decision import Decision
 from interlock.contracts.lane_report import LaneReport
 from interlock.contracts.stage import STAGES, Observations, StageRecord
 from interlock.contracts.verdict import Cause, GateResult, Judgement, Verdict
-from interlock.errors import InterlockError
+from interlock.errors import InterlockError, ProvenanceError
 from interlock.provenance.digest import sha256_file
-from interlock.runs.jobs.answer import missing_artifacts
+from interlock.runs.jobs.answer import missing_artifacts, read_report
 from interlock.runs.jobs.folder import REPORT, JobFolder
 from interlock.runs.jobs.states import ENDED
 from interlock.runs.sync import finished_stages
@@ -144,15 +142,17 @@ def _parts(judgement: Judgement, judged: StageRecord, decision: Decision, decide
         return "the judgement is not the one that its stage recorded; run dvc repro"
     if decision.judgement_id != judgement.judgement_id or decision.decision_id != decided.facts.get("decision_id"):
         return "the decision is not about this judgement; run dvc repro"
+    if decision.verdict is not judgement.verdict:
+        return f"the decision says {decision.verdict}, the judgement {judgement.verdict}; run dvc repro"
     return ""
 
 
 def _report(path: Path) -> tuple[LaneReport | None, list[str]]:
-    try:
-        return LaneReport.model_validate_json(json.dumps(yaml.safe_load(path.read_text()))), []
-    except FileNotFoundError:
+    if not path.is_file():
         return None, ["there is no lane report, so nobody says what it took"]
-    except (OSError, ValueError, TypeError, yaml.YAMLError):
+    try:
+        return read_report(path), []
+    except ProvenanceError:
         return None, ["its lane report cannot be read, so nobody says what it took"]
 
 

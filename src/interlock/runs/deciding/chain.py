@@ -8,7 +8,7 @@ measurements; what the run was made of; and the decisions of the runs that led h
 `interlock verify` and `interlock decide --replay` do.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -25,6 +25,7 @@ from interlock.registry.derive import DECISION
 from interlock.registry.events import read_events
 from interlock.registry.layout import CARD, run_folder
 from interlock.registry.queries import archived_run
+from interlock.registry.spending import ANSWERS
 from interlock.registry.verification.releases import release_id
 from interlock.reports.decisions import told_step
 from interlock.reports.sections.decided import cost_text, who
@@ -35,6 +36,7 @@ from interlock.runs.deciding.standing import decision_of
 State = Literal["ok", "broken", "told"]
 """`told`: nothing to check, or nothing at hand to check it against."""
 ANCESTORS_MAX = 100
+_JUDGEMENT = "judge/judgement.json#"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,14 +91,14 @@ def chain(home: Path, row: DecisionRow, decision: Decision) -> Node:
             "agent": decision.agent, "run_id": decision.run_id, "made_at": row.at, "path": f"{row.path}/{DECISION}",
         },
         children=(
-            *(_tried(step, looked) for step in decision.trail),
+            *(_tried(step, looked, run_id=decision.run_id) for step in decision.trail),
             *(_statement("reason", item, decision, facts) for item in decision.reasons),
             *(_change(key, value, current) for key, value in sorted(decision.proposed_overrides.items())),
             *(_statement("risk", item, decision, facts) for item in decision.risks),
             *_elsewhere(looked),
             _release(home, row, decision, looked)
             if decision.kind == "release"
-            else _judgement(home, row, decision, rows=looked.context.rows if looked.context else ()),
+            else _judgement(home, row, decision, looked),
             *_made_of(home, decision.run_id),
             *_ancestors(home, decision, looked),
         ),
@@ -116,7 +118,7 @@ def _recorded(home: Path, row: DecisionRow, decision: Decision) -> tuple[State, 
     return "broken", "no event names it; interlock sync records it if it was interrupted"
 
 
-def _tried(step: Step, looked: Check) -> Node:
+def _tried(step: Step, looked: Check, *, run_id: str) -> Node:
     state: State = "told"
     problem = ""
     about: dict[str, Any] = {"model": step.model, "outcome": step.outcome.value, "key": step.key}
@@ -124,6 +126,7 @@ def _tried(step: Step, looked: Check) -> Node:
         found = looked.answers.get(step.answer_sha256)
         state, problem = ("ok", "") if found else ("broken", "its recorded answer is missing, or was changed")
         about |= {"answer_sha256": step.answer_sha256, "usage": step.usage.model_dump(mode="json")}
+        about["path"] = f"runs/{run_id}/{ANSWERS}/{step.key}"
     cost = f" ({cost_text(step.usage)})" if step.calls else ""
     return Node(kind="tried", text=f"{told_step(step)}{cost}", state=state, problem=problem, about=about)
 
@@ -133,16 +136,18 @@ def _statement(kind: str, statement: Statement, decision: Decision, facts: dict[
         text, state, problem = render(statement.text, decision.evidence), "told", ""
     except InterlockError as error:
         text, state, problem = statement.text, "broken", error.message
-    below = tuple(_fact(facts[name]) for name in statement.evidence if name in facts)
+    below = tuple(_fact(facts[name], said=text) for name in statement.evidence if name in facts)
     return Node(kind=kind, text=text, state="broken" if state == "broken" else "told", problem=problem, children=below)
 
 
-def _fact(item: Checked) -> Node:
+def _fact(item: Checked, *, said: str) -> Node:
+    """`said`: the sentence above, which a fact's own words are not repeated below."""
     evidence = item.evidence
+    is_told = isinstance(evidence.value, str) and bool(evidence.value) and evidence.value in said
     place, _, digest = evidence.pointer.partition("@sha256:")
     return Node(
         kind="fact",
-        text=f"{evidence.id} = {shown(evidence.value)}",
+        text=evidence.id if is_told else f"{evidence.id} = {shown(evidence.value)}",
         state="broken" if item.problem else "ok",
         problem=item.problem,
         about={"id": evidence.id, "value": evidence.value, "pointer": place, "sha256": digest, "path": item.path},
@@ -162,19 +167,26 @@ def _elsewhere(looked: Check) -> Iterator[Node]:
             yield Node(kind="problem", text="it does not hold", state="broken", problem=problem)
 
 
-def _judgement(home: Path, row: DecisionRow, decision: Decision, *, rows: Sequence[GateResult]) -> Node:
+def _judgement(home: Path, row: DecisionRow, decision: Decision, looked: Check) -> Node:
     files = ArchivedFiles(home, decision.run_id, home / row.path)
+    rows, evidence = (looked.context.rows, looked.context.evidence) if looked.context else ((), ())
     folders = sorted((run_folder(home, decision.run_id) / "judgements").glob(f"{decision.judgement_id}*"))
+    shown_of = next((item for item in evidence if item.pointer.startswith(_JUDGEMENT)), None)
+    found = files.check(shown_of) if shown_of is not None and folders else None
+    problem = "the archive has no such judgement" if not folders else found.problem if found is not None else ""
     return Node(
         kind="judgement",
         text=f"{decision.verdict} by {len(rows)} gates" if rows else str(decision.verdict),
-        state="ok" if folders else "broken",
-        problem="" if folders else "the archive has no such judgement",
-        about={"judgement_id": decision.judgement_id, "verdict": decision.verdict.value},
+        state="broken" if problem else "ok",
+        problem=problem,
+        about={
+            "judgement_id": decision.judgement_id, "verdict": decision.verdict.value,
+            **({"path": found.path} if found is not None else {}),
+        },
         children=tuple(
             _gate(gate, files) for gate in sorted(rows, key=lambda gate: (gate.verdict is Verdict.PASS, gate.gate))
         ),
-    )
+    )  # fmt: skip
 
 
 def _release(home: Path, row: DecisionRow, decision: Decision, looked: Check) -> Node:

@@ -17,7 +17,7 @@ from interlock.decisions.actions import PERSON, decision_faults
 from interlock.decisions.policy import answers_of, decision_id
 from interlock.errors import InterlockError
 from interlock.registry.decided import DecisionRow, decisions
-from interlock.registry.derive import DECISION, read_statement
+from interlock.registry.derive import DECISION, read_decision
 from interlock.registry.layout import run_folder
 from interlock.registry.spending import ANSWERS, Recorded, recorded_answers
 from interlock.registry.verification.findings import Findings, shown
@@ -76,8 +76,7 @@ def decision_links(home: Path, run_id: str) -> list[Link]:
     except InterlockError:
         return []  # told by verify_run
     for row in rows:
-        decision = read_statement(home / row.path / DECISION)
-        assert isinstance(decision, Decision)
+        decision = read_decision(home / row.path)
         name, path = f"decisions/{shown(row.id)}", home / row.path / DECISION
         looked = check(home, row, decision)
         if looked.context is None and not looked.problems:

@@ -10,19 +10,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from interlock.contracts.agent import Agent
 from interlock.contracts.experiment import Budget, Experiment
 from interlock.contracts.lane import Range
 from interlock.contracts.llm import LanguageModels, NoModel, Price
+from interlock.decisions import policies
 from interlock.decisions.context import deciding_agent
 from interlock.errors import ProvenanceError
-from interlock.provenance.canonical import canonical_json, pretty_json
+from interlock.provenance.canonical import pretty_json
 
 Models = NoModel | LanguageModels
-_AGENTS = TypeAdapter(dict[str, Agent])
-_MODELS: TypeAdapter[Models] = TypeAdapter(NoModel | LanguageModels)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,8 +63,7 @@ def of_experiment(experiment: Experiment) -> Configured:
 def read_policy(values: Mapping[str, Any], *, source: object) -> tuple[dict[str, Agent], Models]:
     """Agents and models from a stage's record or from `policy_text`. Raises ProvenanceError naming `source`."""
     try:
-        agents = _AGENTS.validate_json(canonical_json(values["agents"]))
-        return agents, _MODELS.validate_json(canonical_json(values["llm"]))
+        return policies.read(values)
     except (KeyError, ValidationError) as error:
         problem = error.errors()[0]["msg"] if isinstance(error, ValidationError) else f"{error} is missing"
         raise ProvenanceError(

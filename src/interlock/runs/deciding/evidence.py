@@ -17,9 +17,8 @@ from pydantic import ValidationError
 
 from interlock.contracts.decision import Evidence
 from interlock.contracts.stage import StageRecord
-from interlock.decisions.evidence import resolve
+from interlock.decisions.evidence import evidence_faults
 from interlock.decisions.settings import SETTINGS, SETTINGS_FILE
-from interlock.errors import ProvenanceError
 from interlock.provenance.canonical import pretty_json
 from interlock.registry.layout import RECORDS, run_folder
 
@@ -87,17 +86,10 @@ class ArchivedFiles:
     def _problem(self, item: Evidence, found: Found | None) -> str:
         if found is None:
             return "the archive has no such file"
-
-        def read(name: str) -> bytes:
-            return found.data
-
-        try:
-            value = resolve(item.pointer, read)
-        except ProvenanceError as error:
-            stands = f", it is {found.sha256[:12]}... now" if "digest" in error.message else ""
-            return f"{error.message}{stands}"
-        same = isinstance(value, bool) == isinstance(item.value, bool) and value == item.value
-        return "" if same else f"the file says {value!r}, the decision {item.value!r}"
+        fault = next(evidence_faults([item], lambda name: found.data), None)
+        if fault is None:
+            return ""
+        return f"{fault.problem}, it is {found.sha256[:12]}... now" if "digest" in fault.problem else fault.problem
 
     def _candidates(self, name: str) -> Iterator[Path]:
         stage, _, rest = name.partition("/")

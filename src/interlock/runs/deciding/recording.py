@@ -10,18 +10,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from interlock.contracts.decision import Decision
-from interlock.contracts.lane_report import LaneReport
 from interlock.decisions import journal
 from interlock.provenance.attempts import run_lock
-from interlock.provenance.canonical import plain, pretty_json
+from interlock.provenance.canonical import pretty_json
 from interlock.registry.archive import archive_statement
-from interlock.registry.derive import BY_HAND, DECISION, DECISIONS, WHEN, news, statement_proposal
+from interlock.registry.derive import BY_HAND, DECISION, DECISIONS, WHEN, decided_proposal, news
 from interlock.registry.kept import kept_proposals
 from interlock.registry.spending import spent_proposals
 from interlock.reports.decisions import decision_texts
+from interlock.reports.lane_report import report_text
 from interlock.runs.deciding.deciding import Decided
 from interlock.runs.deciding.reporting import lane_report
 from interlock.runs.sync import LOCK_WAIT_S, sign_archived
@@ -54,17 +52,11 @@ def keep(home: Path, decision: Decision, files: Mapping[str, str]) -> Recorded:
     with run_lock(home, f"archive-{decision.run_id}", wait_s=LOCK_WAIT_S):
         folder = archive_statement(home, decision.run_id, DECISIONS, decision.decision_id, main=DECISION, files=files)
         proposals = spent_proposals(home, decision.run_id)
-        proposals.append(statement_proposal(decision.run_id, folder, DECISION, source=BY_HAND))
+        proposals.append(decided_proposal(home, decision.run_id, folder, source=BY_HAND))
         events = news(home, [*proposals, *kept_proposals(home, decision.run_id)])
         journal.write(home, decision)
         sign_archived(home, decision.run_id, is_news=bool(events))
     return Recorded(folder=folder, events=events)
-
-
-def report_text(report: LaneReport) -> str:
-    """A lane report as its file holds it."""
-    text: str = yaml.safe_dump(plain(report), sort_keys=False, allow_unicode=True)
-    return text
 
 
 def _texts(home: Path, decided: Decided, *, made_at: str) -> dict[str, str]:

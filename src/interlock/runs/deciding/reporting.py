@@ -4,43 +4,31 @@ The decide stage writes its own from the stage folders; both state what is recor
 """
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import ValidationError
 
 from interlock.contracts.card import RunCard
-from interlock.contracts.decision import Action
 from interlock.contracts.lane_report import LaneReport
-from interlock.contracts.spelling import spelled
 from interlock.contracts.stage import Observations, StageRecord
 from interlock.registry.archive import read_card
 from interlock.registry.layout import DATASET_CARD, RECORDS, run_folder
 from interlock.registry.spending import spend
-from interlock.reports.lane_report import actuals, artifact_list, observed, work_of
+from interlock.reports.lane_report import actuals, artifact_list, managers_used, observed, state_of
 from interlock.runs.deciding.deciding import Decided
-
-_STATES: dict[Action, Literal["completed", "escalated"]] = {
-    Action.ACCEPT: "completed",
-    Action.ESCALATE: "escalated",
-}
 
 
 def lane_report(home: Path, decided: Decided) -> LaneReport:
     """What the run took and gave, and what was decided. Raises RegistryError for a run without a card."""
     run_id, context = decided.decision.run_id, decided.context
     card, cost = read_card(home, run_id), spend(run_folder(home, run_id))
-    agents = decided.configured.agents
     return LaneReport(
         lane=decided.decision.lane,
-        state=_STATES.get(decided.decision.action, "failed"),
+        state=state_of(decided.decision.action),
         artifacts=artifact_list(run_id, _names(card)),
         acceptance_results={row.gate: observed(row) for row in context.rows},
         actuals=actuals(_seconds(home, card, decided.judgement), tokens=cost.tokens, cost_usd=cost.usd),
-        managers_used=tuple(
-            {spelled(name): work_of(agent.stages, _train_facts(home, run_id))}
-            for name, agent in agents.items()
-            if agent.tier == "manager"
-        ),
+        managers_used=managers_used(decided.configured.agents, _train_facts(home, run_id)),
         run_id=run_id,
         verdict=context.verdict.value,
         remarks=card.observations.recovery,

@@ -12,9 +12,10 @@ from interlock.contracts.lineage import LineageBlock
 from interlock.errors import RegistryError, UsageError
 from interlock.registry.archive import read_card
 from interlock.registry.decided import DecisionRow, decisions
-from interlock.registry.derive import JUDGEMENT, JUDGEMENTS, read_statement, statements
+from interlock.registry.derive import JUDGEMENTS, read_decision, statements
+from interlock.registry.judged import newest_judgement
 from interlock.registry.layout import CARD, run_folder
-from interlock.registry.queries import RunRow, archived_run, find_run
+from interlock.registry.queries import RunRow, find_run
 from interlock.reports.decisions import CONTEXT
 from interlock.runs.healing.lineage import lineage_of
 
@@ -42,14 +43,12 @@ def judged_run(home: Path, text: str) -> tuple[RunRow, str]:
 def standing_judgement(home: Path, run_id: str) -> str:
     """Folder's name of the judgement that counts: an earlier one may have been taken up again.
 
-    Raises RegistryError for a run that was not judged.
+    Raises RegistryError for a run that was not judged, and for a judgement that is not as the event logs name it.
     """
-    found = statements(home, run_id, JUDGEMENTS)
-    if not found:
+    newest = newest_judgement(home, run_id)
+    if newest is None:
         raise RegistryError("this run was not judged yet", key="run", value=run_id, hint=f"interlock judge {run_id}")
-    row = archived_run(home, run_id)
-    present = [folder for folder in found if row and read_statement(folder / JUDGEMENT).verdict.value == row.verdict]
-    return (present or found)[-1].name
+    return newest[0].name
 
 
 def place_of(home: Path, run_id: str) -> LineageBlock:
@@ -93,6 +92,4 @@ def decision_of(home: Path, row: RunRow, text: str = "") -> tuple[DecisionRow, D
         known = "; ".join(f"{item.id[:12]} {item.action} by {item.policy}, {item.at[:16]}" for item in chosen or found)
         problem = "begins the id of more than one decision" if chosen else "no such decision upon this run"
         raise UsageError(problem, key="--decision", value=text, hint=f"known: {known}")
-    decision = read_statement(home / chosen[0].path / "decision.json")
-    assert isinstance(decision, Decision)
-    return chosen[0], decision
+    return chosen[0], read_decision(home / chosen[0].path)

@@ -193,7 +193,7 @@ def driven(decision: Decision) -> DrivenDecision:
         risks=tuple(render(item.text, decision.evidence) for item in decision.risks),
         overrides=dict(decision.proposed_overrides),
         confidence=decision.confidence,
-        told=tuple(step.told for step in trail if step.told and step.outcome not in _QUIET),
+        told=tuple(dict.fromkeys(step.told for step in trail if step.told and step.outcome not in _QUIET)),
         over_budget=decision.policy == "rules" and any(step.outcome is Outcome.OVER_BUDGET for step in trail),
         usage=decision.usage,
     )

@@ -26,7 +26,7 @@ from interlock.provenance.dotted import lookup
 from interlock.provenance.environment import redact_text
 from interlock.runs.drive import attempt as attempts
 from interlock.runs.drive import person
-from interlock.runs.drive.asking import ask_models
+from interlock.runs.drive.asking import ask_models, spent_by
 from interlock.runs.drive.attempt import Compose, Composed
 from interlock.runs.drive.begin import differing
 from interlock.runs.drive.folder import DriveFolder
@@ -161,7 +161,8 @@ class Driver:
             self._judge(path, place)
             attempt = self._path().attempts[-1]
         composed, resumed = self._composed(path, attempt), attempt.judgement_id in self._known
-        for warning in ask_models(self.folder.home, attempt, composed, spent=path.usage, resumed=resumed):
+        spent = spent_by(self.folder.home, path)
+        for warning in ask_models(self.folder.home, attempt, composed, spent=spent, resumed=resumed):
             self.note(f"budget: {warning}")
         self._decided(path, attempts.run_decision(place, progress=self.progress))
 
@@ -223,7 +224,10 @@ class Driver:
             may_train=found.may_train,
             may_try_gates=found.may_try_gates,
             over=over_ceiling(
-                budget, usage=path.usage, refused=attempt.decision.over_budget, compute_hours=path.compute_hours
+                budget,
+                usage=spent_by(self.folder.home, path),
+                refused=attempt.decision.over_budget,
+                compute_hours=path.compute_hours,
             ),
         )
 

@@ -12,16 +12,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from interlock.contracts.approval import Facts, Need
 from interlock.contracts.decision import Decision
 from interlock.contracts.drive import DrivePath
 from interlock.decisions.actions import PERSON
-from interlock.errors import ProvenanceError
+from interlock.provenance.digest import sha256_file
 from interlock.registry import approvals
 from interlock.registry.approving import ask
-from interlock.registry.derive import DECISION, DECISIONS, statements
+from interlock.registry.derive import DECISION, DECISIONS, read_decision, statements
+from interlock.registry.events import read_events
 from interlock.runs.healing.lineage import lineage_of
 
 
@@ -62,12 +61,14 @@ def allowed(home: Path, path: DrivePath) -> Allowed | None:
 def decided_by_person(home: Path, path: DrivePath) -> Decision | None:
     """A person's decision upon the last run and its present judgement that the drive has not followed yet.
 
-    Raises ProvenanceError for a decision that is not valid.
+    One that no event records is nobody's. Raises RegistryError for a decision that is not valid.
     """
     last = path.attempts[-1]
     if last.run_id is None:
         return None
-    found = [_read(folder / DECISION) for folder in statements(home, last.run_id, DECISIONS)]
+    said = {event.body.get("sha256") for event, _ in read_events(home) if event.kind == "decided"}
+    folders = statements(home, last.run_id, DECISIONS)
+    found = [read_decision(folder) for folder in folders if sha256_file(folder / DECISION) in said]
     known = {item.decision_id for item in last.decisions}
     fits = [
         item
@@ -79,12 +80,3 @@ def decided_by_person(home: Path, path: DrivePath) -> Decision | None:
 
 def _wanted(path: DrivePath) -> Facts:
     return {"max_attempts": max(path.attempts_max, path.attempts[-1].attempt) + 1}
-
-
-def _read(path: Path) -> Decision:
-    try:
-        return Decision.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        raise ProvenanceError(
-            f"the decision is not valid: {error.errors()[0]['msg']}", path=path, hint="restore it from a backup"
-        ) from error

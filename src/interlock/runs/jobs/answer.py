@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import yaml
 from pydantic import ValidationError
@@ -20,14 +20,15 @@ from interlock.contracts.stage import StageName, StageRecord
 from interlock.contracts.verdict import Cause, GateResult, Judgement, Verdict
 from interlock.errors import ProvenanceError, StageError
 from interlock.provenance.canonical import plain
-from interlock.reports.lane_report import Observed, actuals, artifact_list, observed, work_of
+from interlock.registry.layout import run_folder
+from interlock.registry.spending import spend
+from interlock.reports.lane_report import Observed, actuals, artifact_list, observed, state_of, work_of
 from interlock.runs.jobs.folder import JobFolder, JobRecord
 from interlock.runs.jobs.managers import managers_of
 from interlock.runs.jobs.states import JobEvent
 from interlock.runs.sync import finished_stages
 from interlock.stages.place import JUDGEMENT, read_composed
 
-_STATES: Mapping[str, Literal["completed", "escalated"]] = {"accept": "completed", "escalate": "escalated"}
 _USUAL = ("run_card.json", "model.safetensors", "metrics.json", "eval_report.md")
 _RECOVERY = "recovery.json"
 
@@ -41,13 +42,15 @@ def lane_report(job: JobFolder, workspace: Path) -> LaneReport:
     records = {name: files.record for name, files in stages.items()}
     judgement = _judgement(place.folder / "judge" / JUDGEMENT)
     missing = missing_artifacts(record, job.home, judgement.run_id)
-    action = str(records["decide"].facts.get("action"))
+    action, cost = str(records["decide"].facts.get("action")), spend(run_folder(job.home, judgement.run_id))
     return LaneReport(
         lane="Models",
-        state="failed" if missing and action == "accept" else _STATES.get(action, "failed"),
+        state="failed" if missing and action == "accept" else state_of(action),
         artifacts=artifact_list(judgement.run_id, _archived(job.home, judgement.run_id, record)),
         acceptance_results=dict(_results(record, judgement, records)),
-        actuals=actuals(sum(files.observations.duration_s for files in stages.values())),
+        actuals=actuals(
+            sum(files.observations.duration_s for files in stages.values()), tokens=cost.tokens, cost_usd=cost.usd
+        ),
         managers_used=tuple(_managers(read_composed(place.params), records)),
         job=job.id,
         run_id=judgement.run_id,

@@ -144,6 +144,8 @@ def _difference_row(situation: Situation, production: Version, metric: str, boun
         unit=measured.unit if measured else "",
         reason=f"{metric} {value} ({lower} .. {upper}) against {production.name}, n={bounds.n}: {meaning}",
         evidence=measured.evidence if measured else "",
+        on_failure="" if verdict is Verdict.PASS else "Keep production, or measure both versions on more test items: "
+        "more items tell smaller differences.",
     )  # fmt: skip
 
 

@@ -17,9 +17,10 @@ from interlock.contracts.verdict import Judgement
 from interlock.errors import InterlockError, UsageError
 from interlock.provenance.digest import sha256_file
 from interlock.registry.archive import read_card
-from interlock.registry.derive import JUDGEMENT, JUDGEMENTS, run_proposals, statements
+from interlock.registry.derive import JUDGEMENT, run_proposals
 from interlock.registry.events import union
 from interlock.registry.holders import Holder, holders
+from interlock.registry.judged import newest_judgement
 from interlock.registry.layout import CARD, run_folder
 from interlock.registry.queries import ModelRow, find_run, list_models, show_model
 from interlock.registry.stages import LIVE
@@ -123,13 +124,14 @@ def version(home: Path, model: ModelRow | None, *, run_id: str = "") -> Version:
         if broken := _broken(home, run_id, model):
             return Version(home=home, run_id=run_id, model=model, broken=broken)
         card = read_card(home, run_id)
-        judgement, file = _newest_judgement(home, run_id, card.lane)
+        newest = newest_judgement(home, run_id, lane=card.lane)
         measured = read_archived(run_folder(home, run_id) / "models", run_id=run_id)
     except InterlockError as error:
         return Version(home=home, run_id=run_id, model=model, broken=_short(error, home))
     return Version(
-        home=home, run_id=run_id, model=model, card=card, judgement=judgement, judgement_file=file, measured=measured
-    )
+        home=home, run_id=run_id, model=model, card=card, measured=measured, judgement=newest[1] if newest else None,
+        judgement_file=newest[0] / JUDGEMENT if newest else None,
+    )  # fmt: skip
 
 
 def in_production(home: Path, lane: str) -> Holder | None:
@@ -164,17 +166,6 @@ def _broken(home: Path, run_id: str, model: ModelRow | None) -> str:
     if model is not None and model.sha256 not in registered:
         return "the archived model is not the one that was registered"
     return ""
-
-
-def _newest_judgement(home: Path, run_id: str, lane: str) -> tuple[Judgement | None, Path | None]:
-    """As the event logs have it: the archived file with the digest of the last event."""
-    events = (line.event for line in reversed(union(home)) if line.event.kind == "judged")
-    newest = next((event for event in events if event.subject == run_id and event.body.get("lane") == lane), None)
-    for folder in statements(home, run_id, JUDGEMENTS) if newest else ():
-        path = folder / JUDGEMENT
-        if newest and sha256_file(path) == newest.body["sha256"]:
-            return Judgement.model_validate_json(path.read_bytes()), path
-    return None, None
 
 
 def _short(error: InterlockError, home: Path) -> str:

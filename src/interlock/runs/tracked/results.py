@@ -14,13 +14,13 @@ from interlock.contracts.decision import Decision
 from interlock.contracts.reproduction import Reproduction
 from interlock.contracts.stage import StageRecord
 from interlock.contracts.tracking import Tracking, WandbTracking
-from interlock.contracts.verdict import Judgement
 from interlock.errors import InterlockError, StageError
 from interlock.provenance.attempts import list_attempts
 from interlock.provenance.environment import redact_text
 from interlock.registry.archive import read_card
 from interlock.registry.decided import spent
-from interlock.registry.derive import DECISION, DECISIONS, JUDGEMENT, JUDGEMENTS, statements
+from interlock.registry.derive import DECISION, DECISIONS, JUDGEMENTS, statements
+from interlock.registry.judged import newest_judgement
 from interlock.registry.layout import CARD, RECORDS, run_folder
 from interlock.registry.queries import archived_run, show_model
 from interlock.registry.recorded import refuse_unrecorded
@@ -111,16 +111,17 @@ def write_local(home: Path, run_id: str, *, settings: Tracking, config: Mapping[
 def gathered(home: Path, run_id: str) -> Told:
     """What the archive and the registry say of a run with a card.
 
-    Raises ProvenanceError for a card that no event recorded, RegistryError and ValidationError for damage.
+    Raises ProvenanceError for a card that no event recorded, RegistryError for a judgement that is not as the log
+    names it, RegistryError and ValidationError for damage.
     """
     refuse_unrecorded(home, [run_id])
     row = archived_run(home, run_id)
-    judgements, decisions = statements(home, run_id, JUDGEMENTS), statements(home, run_id, DECISIONS)
-    judged = [Judgement.model_validate_json((folder / JUDGEMENT).read_bytes()) for folder in judgements]
+    decisions = statements(home, run_id, DECISIONS)
     decided = [Decision.model_validate_json((folder / DECISION).read_bytes()) for folder in decisions]
-    present = [found for found in judged if row and found.verdict == row.verdict] or judged
-    judgement = present[-1] if present else None
-    upon = [found for found in decided if judgement and found.judgement_id == judgement.judgement_id]
+    newest = newest_judgement(home, run_id)
+    judgement = newest[1] if newest else None
+    about = (judgement.judgement_id, judgement.verdict) if judgement else None
+    upon = [found for found in decided if (found.judgement_id, found.verdict) == about]
     standing = [found for found in upon if row and found.decision_id == row.decision_id] or upon
     model = show_model(home, row.model_id).model if row and row.model_id else None
     starts = [files.start for files in list_attempts(home, run_id=run_id, skip_damaged=True)]

@@ -31,7 +31,7 @@ def test_reasons_lead_to_facts_with_file_and_digest(home, run, with_model, model
     assert (root.state, list(root.broken())) == ("ok", [])
     (reason,) = nodes(root, "reason")
     (fact,) = reason.children
-    assert fact.about["id"] == "gate.accuracy.reason"
+    assert fact.text == fact.about["id"] == "gate.accuracy.reason", "its words stand in the sentence above"
     assert fact.about["pointer"].startswith("judge/judgement.json#/rows/")
     assert len(fact.about["sha256"]) == 64
     assert (home / fact.about["path"]).is_file()
@@ -73,6 +73,20 @@ def test_a_changed_model_file_and_a_changed_card_are_found(home, run):
     card.chmod(0o644)
     card.write_text(card.read_text() + "\n")
     assert {node.kind for node in tree(home, run).broken()} == {"model", "run"}
+
+
+def test_a_changed_judgement_and_a_changed_answer_are_found_with_their_files(home, run, with_model, model):
+    record(home, ask(home, run, with_model), made_at=WHEN)
+    for name, kind in (("judgements/*/judgement.json", "judgement"), ("answers/*/001.json", "tried")):
+        (path,) = run_folder(home, run).glob(name)
+        whole = path.read_bytes()
+        path.chmod(0o644)
+        path.write_bytes(whole + b" ")
+        (node,) = nodes(tree(home, run), kind)
+        assert node.state == "broken"
+        assert path.is_relative_to(home / node.about["path"])
+        path.write_bytes(whole)
+    assert list(tree(home, run).broken()) == []
 
 
 def test_what_was_not_judged_or_is_not_known_is_refused_with_what_there_is(home, run, earlier):

@@ -1,19 +1,23 @@
 """Asking whoever decides upon an archived run, and recording it: once, whole, and the bytes that the stage sees."""
 
 import json
+import shutil
 
 import pytest
+from toy_homes import ROOT, judge_by_hand
 
 from interlock.contracts.answer import Outcome
 from interlock.contracts.decision import Action
+from interlock.contracts.drive import DrivenAttempt, DrivePath, DriveRecord, DriveState
 from interlock.contracts.lineage import LineageBlock
+from interlock.contracts.verdict import Verdict
 from interlock.decisions import journal
 from interlock.decisions.person import PersonsChoice
-from interlock.errors import DecisionError, NotRecordedError
+from interlock.errors import DecisionError, NotRecordedError, ProvenanceError, RegistryError
 from interlock.provenance.canonical import pretty_json
 from interlock.registry import archive
 from interlock.registry.decided import decisions, spent
-from interlock.registry.derive import news
+from interlock.registry.derive import news, rebuild
 from interlock.registry.events import read_events
 from interlock.registry.kept import kept_proposals
 from interlock.registry.layout import run_folder
@@ -21,7 +25,9 @@ from interlock.registry.queries import find_run
 from interlock.registry.spending import spend
 from interlock.runs.deciding import deciding
 from interlock.runs.deciding.deciding import ask
-from interlock.runs.deciding.recording import record
+from interlock.runs.deciding.recording import keep, record
+from interlock.runs.drive.person import decided_by_person
+from interlock.runs.sync import sync_lane
 
 WHEN = "2026-03-01T10:00:00+00:00"
 
@@ -103,6 +109,74 @@ def test_a_person_decides_inside_the_same_set(home, run, configured):
     assert (row.action, decided.decision.person) == ("reject", "Ada")
     with pytest.raises(DecisionError, match="not allowed"):
         ask(home, run, configured, choice=PersonsChoice(by="Ada", action=Action.ACCEPT, reason="because"))
+
+
+def rewritten(path, change):
+    """The file with other content, as somebody would leave it who wants it to be believed."""
+    values = json.loads(path.read_text())
+    change(values)
+    path.chmod(0o644)
+    path.write_text(pretty_json(values))
+
+
+def passing(judgement):
+    judgement["rows"] = [row for row in judgement["rows"] if row["verdict"] == "pass"]
+    judgement["verdict"] = "pass"
+
+
+def test_nobody_decides_upon_a_judgement_that_the_log_does_not_name(home, run, configured):
+    (path,) = run_folder(home, run).glob("judgements/*/judgement.json")
+    rewritten(path, passing)
+    for choice in (None, PersonsChoice(by="Ada", action=Action.ACCEPT, reason="it passes")):
+        with pytest.raises(RegistryError, match="not in the archive as the log names it"):
+            ask(home, run, configured, choice=choice)
+
+
+@pytest.mark.parametrize("name", ["records/export.skipped.json", "run_card.json"])
+def test_nobody_decides_on_facts_that_the_card_or_the_log_does_not_name(home, run, configured, name):
+    judge_by_hand(home, run, target=0.95)  # no stage's record says what it was made of
+    changed = {"seed": 99} if name == "run_card.json" else {"facts": {"made_up": 1}}
+    rewritten(run_folder(home, run) / "models" / name, lambda values: values.update(changed))
+    with pytest.raises(ProvenanceError, match="the run card"):
+        ask(home, run, configured)
+
+
+@pytest.mark.parametrize("way", ["keep", "sync", "rebuild"])
+def test_an_accept_that_no_judgement_bears_out_becomes_no_event(home, run, made, configured, way):
+    """Dropped into the archive beside a failed judgement, as if `interlock decide` had been cut off there."""
+    decided = ask(home, run, configured).decision
+    forged = decided.model_copy(
+        update={"verdict": Verdict.PASS, "action": Action.ACCEPT, "proposed_overrides": {}, "decision_id": "a" * 64}
+    )
+    files = {"decision.json": pretty_json(forged), "when.json": pretty_json({"at": WHEN, "source": "command"})}
+    if way != "keep":
+        folder = run_folder(home, run) / "decisions" / forged.decision_id
+        folder.mkdir()
+        for name, text in files.items():
+            (folder / name).write_text(text)
+    tries = {
+        "keep": lambda: keep(home, forged, files),
+        "sync": lambda: sync_lane(made[0].parent / "work2", workspace=ROOT, home=home, track=False),
+        "rebuild": lambda: rebuild(home),
+    }
+    with pytest.raises(RegistryError, match="no judgement of this run with the verdict pass bears it out"):
+        tries[way]()
+    assert find_run(home, run).action == "retrain"
+
+
+def test_a_drive_follows_what_a_person_decided_once_an_event_says_so(home, run, configured):
+    choice = PersonsChoice(by="Ada", action=Action.REJECT, reason="{gate.accuracy.observed} is too little")
+    decided = ask(home, run, configured, choice=choice)
+    last = DrivenAttempt(attempt=1, run_id=run, judgement_id=decided.decision.judgement_id)
+    drive = DriveRecord(id="0" * 12, name="n", lane="toy", command=(), asked={}, begun_at=WHEN)
+    path = DrivePath(record=drive, state=DriveState.WAITING, attempts=(last,), attempts_max=2, updated_at=WHEN)
+    folder = run_folder(home, run) / "decisions" / decided.decision.decision_id
+    folder.mkdir()
+    (folder / "decision.json").write_text(pretty_json(decided.decision))
+    assert decided_by_person(home, path) is None
+    shutil.rmtree(folder)
+    record(home, decided, made_at=WHEN)
+    assert decided_by_person(home, path) == decided.decision
 
 
 def test_the_lineage_of_a_recorded_decision_is_taken_up_again(home, run, earlier, configured):
