@@ -10,6 +10,11 @@ import psutil
 import pytest
 import yaml
 
+from interlock.contracts.answer import Answer, Call, Outcome, Usage
+from interlock.provenance.files import write_json
+from interlock.runs.jobs.answer import lane_report
+from interlock.runs.jobs.folder import JobFolder
+
 CARD = """\
 id: jc-toy-1
 parent_id: request-1
@@ -118,6 +123,15 @@ def test_a_card_is_answered_and_the_same_card_is_the_same_job(toy):
     assert beat["memory_bytes"] > 1e6
     assert json.loads(toy.interlock("job", "report", "jc-toy-1", "--json"))["state"] == "completed"
     assert "jc-toy-1" in toy.interlock("job", "status")
+
+    home, usage = toy.path / "artifacts", Usage(calls=1, tokens_in=900, tokens_out=100, usd=0.25)
+    answer = Answer(
+        key="c" * 64, agent="dir_models", model="p/m", outcome=Outcome.TIMEOUT,
+        calls=(Call(outcome=Outcome.TIMEOUT, usage=usage),), asked_at="2026-03-01T10:00:00+00:00",
+    )  # fmt: skip
+    write_json(home / "runs" / found["run_id"] / "answers" / answer.key / "001.json", answer)
+    spent = lane_report(JobFolder(home, "jc-toy-1"), toy.path).actuals
+    assert (spent.tokens, spent.cost_usd) == (1000, 0.25)
 
     refused = toy.interlock("job", "submit", card(toy, "other.yaml", accuracy=0.85), code=2)
     assert "this id belongs to another card" in refused

@@ -41,7 +41,7 @@ def test_one_promotes_and_the_other_sees_it_verified(clones):
     promote(first, "staging")
     assert "nobody was asked yet" in promote(first, "production", code=1)
     approve(first)
-    promote(first, "production")
+    assert "no release decision was asked for: interlock release toy" in promote(first, "production")
     first.interlock("push")
     assert models(second) == []
     second.interlock("pull")

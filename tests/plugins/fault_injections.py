@@ -367,7 +367,7 @@ def file_limit(root: Path) -> Injected:
 
 def quota_exceeded(root: Path) -> Injected:
     """The one processor thread of the quota is held by somebody else for a while."""
-    from interlock.contracts.experiment import Quotas
+    from interlock.contracts.quotas import Quotas
     from interlock.registry.control.processes import this_process
     from interlock.registry.control.reservations import Reservations
     from interlock.registry.control.store import ControlStore

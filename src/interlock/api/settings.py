@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from interlock.contracts.experiment import Quotas
+from interlock.contracts.quotas import Quotas
 from interlock.runs.jobs.settings import Composer
 
 

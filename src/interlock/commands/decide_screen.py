@@ -138,8 +138,11 @@ def _next(decided: "Decided", pipeline: str) -> Iterator[str]:
             f"here; or interlock run the same with {values}"
         )
     elif decision.action is Action.ESCALATE:
-        open_here = " | ".join(action.value for action in decided.context.allowed)
-        yield f"interlock decide {run} --as NAME --action {open_here} --reason WHY"
+        others = [action.value for action in decided.context.allowed if action not in (Action.ESCALATE, Action.WAIVE)]
+        values = ", with --set KEY=VALUE to retrain" if Action.RETRAIN in decided.context.allowed else ""
+        yield f"interlock decide {run} --as NAME --action {' | '.join(others)} --reason WHY{values}"
+        if Action.WAIVE in decided.context.allowed:
+            yield f"interlock waive {run} --by NAME --reason WHY"
     yield f"interlock why {run}"
     if keys := _without_key(decided):
         yield f"set {', '.join(keys)} in the environment and decide again: the model is asked then"

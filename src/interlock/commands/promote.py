@@ -6,6 +6,7 @@ from typing import get_args
 
 from interlock.commands.control import gates_sha256, services
 from interlock.commands.screen import print_json, say
+from interlock.contracts.decision import Action
 from interlock.errors import ApprovalError, UsageError
 from interlock.provenance.workspace import interlock_home
 from interlock.registry.stages import Promoted, Stage, Target, Withdrawn, shown_stage
@@ -91,9 +92,22 @@ def _told(workspace: Path, name: str, event: Promoted | Withdrawn, *, as_json: b
         say(f"put back in place of {rolled_back}, which is rolled_back now")
     if others := [other for other in event.replaces if other != rolled_back]:
         say(f"took the place of {', '.join(others)}")
+    if isinstance(event, Promoted) and event.to in ("canary", "production"):
+        say(_release_said(interlock_home(workspace), name, event.run_id))
     if isinstance(event, Withdrawn) and event.before == "production":
         say(f"no model of {event.lane} is in production now")
     say("others see it after interlock push")
+
+
+def _release_said(home: Path, name: str, run_id: str) -> str:
+    """What the executives said of the model last; a person's promotion does not wait for it."""
+    from interlock.registry.decided import decisions
+    from interlock.reports.releases import SHOWN
+
+    said = [row for row in decisions(home, run_id) if row.kind == "release"]
+    if not said:
+        return f"no release decision was asked for: interlock release {name}"
+    return f"the newest release decision upon it is {SHOWN[Action(said[-1].action)]}, of {said[-1].at}"
 
 
 def _shown_again(workspace: Path, model: str) -> str:

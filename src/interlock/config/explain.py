@@ -71,7 +71,7 @@ def _lane_with(workspace: Path, key: str, *, lanes: list[str], params: Mapping[s
     near = next((fault for fault in faults if fault.nearest), faults[0])
     hint = "interlock compose --print shows every key; --lane NAME asks about a lane outside params.yaml"
     if (group := key.partition(".")[0]) in composition.groups and group != key:
-        hint = f"what stands there depends on the choice: interlock explain {group}, and look into conf/{group}/; {hint}"
+        hint = f"another choice may have it: interlock explain {group} lists them, conf/{group}/ holds them"
     raise ConfigError([near], subject=f"the configuration of {', '.join(lanes)}", hint=hint)
 
 

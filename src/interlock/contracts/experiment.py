@@ -14,6 +14,7 @@ from interlock.contracts.hardware import Hardware
 from interlock.contracts.lane import LaneBody, Seed
 from interlock.contracts.lineage import LineageBlock
 from interlock.contracts.llm import LanguageModels, NoModel, Price
+from interlock.contracts.quotas import Quotas
 from interlock.contracts.recovery import RecoverySettings
 from interlock.contracts.release import ReleaseSettings
 from interlock.contracts.tracking import Tracking
@@ -43,19 +44,6 @@ class Budget(Contract):
     """Money for language models, likewise."""
     seconds: Annotated[float, Field(ge=0.0)] | None = None
     """Waiting for language models, likewise."""
-
-
-class Quotas(Contract):
-    """How much of each resource this machine gives to all jobs together; null is unlimited, 0 gives none."""
-
-    cpu: Annotated[float, Field(ge=0.0)] | None = None
-    """Processor threads."""
-    cuda: Annotated[float, Field(ge=0.0)] | None = None
-    """NVIDIA GPUs."""
-    mps: Annotated[float, Field(ge=0.0)] | None = None
-    """Apple Metal devices."""
-    disk_gb: Annotated[float, Field(ge=0.0)] | None = None
-    """Disk, in units of 10^9 bytes."""
 
 
 class Service(Contract):

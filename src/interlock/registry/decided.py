@@ -10,7 +10,7 @@ from pathlib import Path
 
 from interlock.contracts.answer import Outcome
 from interlock.contracts.base import Contract
-from interlock.contracts.decision import Decision
+from interlock.contracts.decision import Decision, Kind
 from interlock.registry import index
 from interlock.registry.derive import DECISIONS, made_at, read_decision, source_of, statements
 
@@ -20,6 +20,8 @@ class DecisionRow(Contract):
 
     id: str
     """Name of its folder: its id, and some digits more where other words have the same id."""
+    kind: Kind = "lane"
+    """What was decided upon: the run, or whether its model goes live."""
     at: str
     """When it was made (UTC, ISO 8601)."""
     path: str
@@ -91,6 +93,7 @@ def _row(home: Path, folder: Path) -> DecisionRow:
     decision = read_decision(folder)
     return DecisionRow(
         id=folder.name,
+        kind=decision.kind,
         at=made_at(folder),
         path=folder.relative_to(home).as_posix(),
         decision_id=decision.decision_id,

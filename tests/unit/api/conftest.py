@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 from interlock.api.app import create_app
 from interlock.api.settings import Settings
 from interlock.commands.job import ConfComposer
-from interlock.contracts.experiment import Quotas
+from interlock.contracts.quotas import Quotas
 
 ROOT = Path(__file__).resolve().parents[3]
 SETTINGS = Settings(

@@ -10,8 +10,8 @@ from api_tokens import AGENT, TOKENS
 
 from interlock.api.app import create_app
 from interlock.api.settings import Settings
-from interlock.contracts.experiment import Quotas
 from interlock.contracts.heartbeat import Heartbeat
+from interlock.contracts.quotas import Quotas
 from interlock.errors import QuotaError, RegistryError, UsageError
 from interlock.registry.control import heartbeats
 from interlock.registry.control.over_http import ControlClient

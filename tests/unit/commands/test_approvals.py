@@ -9,7 +9,7 @@ from toy_homes import judge_by_hand, toy_run
 from typer.testing import CliRunner
 
 from interlock.cli.main import app
-from interlock.contracts.experiment import Quotas
+from interlock.contracts.quotas import Quotas
 from interlock.errors import ApprovalError, InterlockError, UsageError
 from interlock.provenance.signing import SIGNING_KEY_VARIABLE, new_key
 from interlock.registry.control.processes import this_process

@@ -139,6 +139,16 @@ def test_the_list_says_whether_anybody_is_at_work(monkeypatch, capsys):
     assert "interrupted at attempt 2" in said
 
 
+@pytest.mark.parametrize("columns", ["80", "100", "150"])
+def test_the_list_holds_the_whole_command_at_every_width(monkeypatch, capsys, columns):
+    monkeypatch.setenv("COLUMNS", columns)
+    show_drives([(path(), False)])
+    said = capsys.readouterr().out
+    assert "…" not in said
+    for word in ("lane=toy", "+prices.x=[a,", path().record.id):
+        assert word in said
+
+
 def test_without_any_drive(home, capsys):
     list_all(ROOT, as_json=False)
     assert "no drives yet" in capsys.readouterr().out

@@ -46,6 +46,12 @@ def test_an_unknown_key_names_the_nearest(workspace):
     assert caught.value.faults[0].nearest == "lane.trainer.steps"
 
 
+def test_a_key_that_only_another_choice_of_its_group_has(workspace):
+    with pytest.raises(ConfigError) as caught:
+        explain(workspace, "llm.mode")
+    assert caught.value.hint == "another choice may have it: interlock explain llm lists them, conf/llm/ holds them"
+
+
 def test_a_key_that_only_another_lane_of_params_yaml_has(workspace):
     text = "experiment: default\nlanes: [toy, reranker]\noverrides: {}\nlane_overrides: {}\n"
     (workspace / "params.yaml").write_text(text)

@@ -31,7 +31,9 @@ def test_what_is_no_address_of_a_model(address):
         Model(**BASE, base_url=address)
 
 
-@pytest.mark.parametrize("name", ["sk-ant-REDACTED", "AIzaREDACTED", "sk_live_REDACTED", "", "A KEY", "1KEY", "KEY\n", "$KEY"])
+@pytest.mark.parametrize(
+    "name", ["sk-ant-REDACTED", "AIzaREDACTED", "sk_live_REDACTED", "", "A KEY", "1KEY", "KEY\n", "$KEY"]
+)
 def test_a_key_itself_is_no_name_of_a_variable(name):
     with pytest.raises(ValidationError):
         Model(**BASE, key_env=name)

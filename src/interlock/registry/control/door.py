@@ -12,8 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from interlock.contracts.experiment import Quotas
 from interlock.contracts.heartbeat import Heartbeat
+from interlock.contracts.quotas import Quotas
 from interlock.contracts.reservation import Holder, Reservation, Resource
 from interlock.provenance.canonical import canonical_json
 from interlock.registry.control import heartbeats

@@ -27,7 +27,7 @@ from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from interlock.contracts.experiment import Quotas
+from interlock.contracts.quotas import Quotas
 from interlock.contracts.reservation import TRANSITIONS, Amounts, Holder, Reservation, Resource, State
 from interlock.errors import QuotaError, UsageError
 from interlock.registry.control.processes import is_gone

@@ -1,6 +1,7 @@
 """Where an archived run stands: its present judgement, its place in its lineage, the decision that counts.
 
-Reads the index and the archive. Does not decide, and does not check evidence (`interlock.runs.deciding.checking`).
+Reads the event logs, the index and the archive. Does not decide, and does not check evidence
+(`interlock.runs.deciding.checking`).
 """
 
 from pathlib import Path

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle as Names
 from hypothesis.stateful import RuleBasedStateMachine, consumes, invariant, multiple, rule
 
-from interlock.contracts.experiment import Quotas
+from interlock.contracts.quotas import Quotas
 from interlock.contracts.reservation import Holder
 from interlock.errors import QuotaError, UsageError
 from interlock.registry.control import processes

@@ -11,15 +11,18 @@ from interlock.contracts.decision import Action, Decision, DecisionContext
 from interlock.contracts.experiment import Budget
 from interlock.contracts.job_answer import JobAnswer
 from interlock.contracts.llm import NoModel
+from interlock.contracts.stage import Artifact
 from interlock.contracts.verdict import Cause, Verdict
 from interlock.decisions import journal
 from interlock.decisions.evidence import evidence_faults
 from interlock.errors import ConfigError, UsageError
 from interlock.provenance.canonical import pretty_json
+from interlock.provenance.digest import sha256_file
 from interlock.provenance.environment import environment_digest
 from interlock.runs.answering.answering import answer, architect, job_name, write
 from interlock.runs.answering.lanes import LaneFound, card_lane, dvc_lane
 from interlock.runs.deciding.configured import Configured
+from interlock.stages.place import load_record
 
 AGENTS = {"architect": agent(tier="architect"), "dir_models": agent()}
 AT = "2026-03-02T12:00:00+00:00"
@@ -71,6 +74,22 @@ def test_a_changed_record_makes_the_lane_missing(lanes, stage, file):
     assert bad.verdict is Verdict.BLOCKED
     assert bad.judgement is None
     assert bad.problem
+
+
+def test_a_decision_with_another_verdict_than_its_judgement_makes_the_lane_missing(lanes):
+    """Also where the stage's own record was made to fit."""
+    place = lanes.folder("bad") / "decide"
+    values = json.loads((place / "decision.json").read_text())
+    text = pretty_json({**values, "verdict": "pass", "action": "accept", "proposed_overrides": {}})
+    edit(place / "decision.json", lambda before: text)
+    record = load_record(place)
+    said = Artifact(sha256=sha256_file(place / "decision.json"), size_bytes=len(text.encode()))
+    record = record.model_copy(update={"artifacts": {**record.artifacts, "decision.json": said}})
+    edit(place / "record.json", lambda before: pretty_json(record))
+    edit(place / "outputs.json", lambda before: pretty_json(record.outputs()))
+    (bad,) = found(lanes, "bad")
+    assert bad.problem == "the decision says pass, the judgement fail; run dvc repro"
+    assert bad.verdict is Verdict.BLOCKED
 
 
 def test_a_missing_or_broken_lane_report_says_so_and_costs_nothing(lanes):

@@ -6,6 +6,8 @@ from toy_homes import ROOT
 from interlock.commands.decide_screen import show_decided
 from interlock.config.compose import compose_lane
 from interlock.config.validate import validate
+from interlock.contracts.decision import Action
+from interlock.decisions.person import PersonsChoice
 from interlock.runs.deciding.configured import of_experiment
 from interlock.runs.deciding.deciding import ask
 from interlock.runs.deciding.recording import record
@@ -17,9 +19,9 @@ CONF = ROOT / "conf"
 def screen(home, run, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
 
-    def show(*overrides):
+    def show(*overrides, choice=None):
         configured = of_experiment(validate(compose_lane(CONF, ["lane=toy", *overrides]), subject="lane toy"))
-        decided = ask(home, run, configured)
+        decided = ask(home, run, configured, choice=choice)
         show_decided(decided, record(home, decided, made_at="2026-03-01T10:00:00+00:00"), home=home)
         return decided.decision, capsys.readouterr().out
 
@@ -45,3 +47,10 @@ def test_a_missing_key_says_which_variable_to_set(screen, monkeypatch):
     assert "set ANTHROPIC_API_KEY in the environment and decide again" in text
     _, text = screen("llm=anthropic", "budget.usd=0.0")
     assert "set ANTHROPIC_API_KEY" in text, "no key comes before no budget"
+
+
+def test_after_an_escalation_the_other_actions_are_named(screen, run):
+    _, text = screen(choice=PersonsChoice(by="Ada", action=Action.ESCALATE, reason="somebody else looks at it"))
+    assert f"interlock decide {run[:8]} --as NAME --action reject | retrain --reason WHY, with --set" in " ".join(
+        text.split()
+    )

@@ -175,6 +175,7 @@ def test_equal_to_production_is_shadow_only(made, candidates):
     released = home.release(candidate, evidence=home.shadow(candidate, production=production))
     row = by_gate(released)["production.difference"]
     assert "the interval holds zero" in row.reason
+    assert row.on_failure.startswith("Keep production, or measure both versions on more test items")
     assert (row.verdict, released.decision.action) == (Verdict.INCONCLUSIVE, Action.SHADOW_ONLY)
 
 
