@@ -2,11 +2,13 @@
 
     python benchmarks/commands.py [--runs 15]
 
-Whole processes, the commands in turn so that a slow moment hits all of them; medians. `status` shows the run that
-`make run` left. Results go to `benchmarks/results/commands.json`.
+Whole processes, the commands in turn so that a slow moment hits all of them; medians. `status`, `why` and the decide
+stage (under rules, without a language model) work on the run that `make run` left. Results go to `benchmarks/results/commands.json`.
 """
 
 import argparse
+import json
+import os
 import statistics
 import subprocess
 import sys
@@ -16,7 +18,8 @@ from pathlib import Path
 from _machine import write_result
 
 ROOT = Path(__file__).resolve().parents[1]
-LIMITS_S = {"interlock --help": 0.3, "interlock status": 0.6}
+LIMITS_S = {"interlock --help": 0.3, "interlock status": 0.6, "decide stage": 1.0}
+LANE = "query_tower"
 
 
 def main() -> None:
@@ -24,18 +27,24 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=15)
     runs = parser.parse_args().runs
     script = str(Path(sys.executable).parent / "interlock")
-    if not (ROOT / "artifacts/lanes/query_tower/decide/record.json").is_file():
+    record = ROOT / "artifacts/lanes" / LANE / "decide/record.json"
+    if not record.is_file():
         sys.exit("run `make run` first: status is measured on a finished run")
     commands = {
         "python -c pass": [sys.executable, "-c", "pass"],
         "interlock --help": [script, "--help"],
         "interlock status": [script, "status"],
+        "interlock why": [script, "why", json.loads(record.read_text())["run_id"]],
+        "decide stage": [sys.executable, "pipelines/decide.py", LANE],
     }
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     seconds: dict[str, list[float]] = {name: [] for name in commands}
     for _ in range(runs + 1):
         for name, command in commands.items():
             started = time.perf_counter()
-            subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, check=False)
+            done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+            if done.returncode and name != "interlock status":  # that one ends with the verdict's code
+                sys.exit(f"{name} ended with code {done.returncode}: {done.stderr}")
             seconds[name].append(time.perf_counter() - started)
     # The first round is the warm-up.
     medians = {name: round(statistics.median(values[1:]), 3) for name, values in seconds.items()}
