@@ -3,7 +3,8 @@
     python benchmarks/commands.py [--runs 15]
 
 Whole processes, the commands in turn so that a slow moment hits all of them; medians. `status`, `why` and the decide
-stage (under rules, without a language model) work on the run that `make run` left. Results go to `benchmarks/results/commands.json`.
+stage (under rules, without a language model) work on the run that `make run` left. Results go to
+`benchmarks/results/commands.json`.
 """
 
 import argparse
