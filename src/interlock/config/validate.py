@@ -8,6 +8,7 @@ import json
 import re
 import typing
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pydantic import BaseModel, ValidationError, create_model
@@ -22,6 +23,7 @@ from interlock.errors import ConfigError, Fault, UsageError
 from interlock.lanes.catalog import find_lane, lane_kinds
 from interlock.lanes.spec import LaneSpec
 from interlock.provenance.dotted import lookup
+from interlock.provenance.environment import redact, redact_text
 
 MISSING = "???"
 _SPACE = "lane.search_space"
@@ -42,7 +44,8 @@ def validate(composition: Composition, *, subject: str) -> Experiment:
     if faults:
         wrong = {fault.key for fault in faults}
         said = [fault for fault in faults if not (fault.key == f"{_SPACE}.{fault.value}" and fault.value in wrong)]
-        raise ConfigError(sorted(said, key=lambda fault: fault.key), subject=subject)
+        shown = map(_without_secrets, sorted(said, key=lambda fault: fault.key))
+        raise ConfigError(tuple(shown), subject=subject)
     return experiment
 
 
@@ -50,6 +53,11 @@ def experiment_model(spec: LaneSpec) -> type[Experiment]:
     """The experiment contract whose `lane` is this lane's body with gates and search space."""
     lane = create_model(f"Lane_{spec.kind}", __base__=(spec.body_model(), LanePolicy))
     return create_model(f"Experiment_{spec.kind}", __base__=Experiment, lane=(lane, ...))
+
+
+def _without_secrets(fault: Fault) -> Fault:
+    """The fault with API keys blacked out: somebody pasted one where its variable's name belongs."""
+    return replace(fault, value=redact(fault.value), source=redact_text(fault.source))
 
 
 def _as_json(values: dict[str, Any], subject: str) -> str:

@@ -168,3 +168,11 @@ def refused_with_the_right_name(key, letter, where):
     typo = ".".join([*parents, last[:where] + letter + last[where:]])
     fault = faults(f"{typo}=1")[typo]
     assert fault.nearest == key
+
+
+@pytest.mark.parametrize("key", ["sk-ant-api03-" + "a1B2" * 8, "AIza" + "a1B2" * 8])
+def test_a_key_pasted_where_the_name_of_its_variable_belongs_is_not_shown(key):
+    with pytest.raises(ConfigError) as refused:
+        compose("llm=anthropic", f"llm.models.sonnet.key_env={key}")
+    assert "llm.models.sonnet.key_env" in str(refused.value)
+    assert "a1B2" not in str(refused.value)

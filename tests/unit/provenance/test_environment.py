@@ -145,7 +145,7 @@ def test_credentials_in_text_go(text):
     assert "***" in redact({"note": text})["note"]
 
 
-@pytest.mark.parametrize("head", ["sk-", "ghp_", "hf_", "AKIA"])
+@pytest.mark.parametrize("head", ["sk-", "ghp_", "hf_", "AKIA", "AIza"])
 def test_well_known_forms_of_keys_go(head):
     key = head + "A1B2" * (4 if head == "AKIA" else 8)
     assert redact_text(f"failed with {key}!") == "failed with ***!"
