@@ -151,7 +151,8 @@ _SECRET_TEXT = (
     (re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*://)[^/\s@]+@"), rf"\1{REDACTED}@"),
     (re.compile(r"(?i)([?&][^=&\s]*(?:key|token|secret|password|signature|sig)=)[^&\s]+"), rf"\1{REDACTED}"),
     (re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}"), rf"\1 {REDACTED}"),
-    (re.compile(r"\b(?:sk-[\w-]{16,}|gh[pousr]_\w{20,}|hf_\w{20,}|xox[abp]-[\w-]{10,}|AKIA[0-9A-Z]{16}|AIza[\w-]{30,})"), REDACTED),
+    (re.compile(r"\b(?:sk-[\w-]{16,}|gh[pousr]_\w{20,}|hf_\w{20,}|xox[abp]-[\w-]{10,}|AKIA[0-9A-Z]{16})"), REDACTED),
+    (re.compile(r"\bAIza[\w-]{30,}"), REDACTED),
 )
 
 
