@@ -97,6 +97,7 @@ def model_policy(name: str, folder: Path) -> tuple[Any, str]:
 
     from interlock.config.compose import compose_lane
     from interlock.config.validate import validate
+    from interlock.contracts.llm import by_model
     from interlock.decisions.answers import Answers, Auto
     from interlock.decisions.budget import Ledger
     from interlock.decisions.context import deciding_agent
@@ -109,7 +110,7 @@ def model_policy(name: str, folder: Path) -> tuple[Any, str]:
     if not models or (absent := sorted(key for key in keys if not os.environ.get(key))):
         return None, f"{' and '.join(absent)} is not set" if models else "conf/llm names no model there"
     agent = deciding_agent(experiment.agents)
-    live = Wire(experiment.prices, Ledger({agent: experiment.agents[agent].budget}, experiment.budget))
+    live = Wire(by_model(experiment.prices), Ledger({agent: experiment.agents[agent].budget}, experiment.budget))
     asker = Auto(Answers(folder / "answers" / name), live)
     return build(agent, experiment.agents, experiment.llm, asker), ""
 

@@ -356,7 +356,8 @@ def vendors():
 
 def models(vendors, **changes):
     price = (
-        "{input_usd_per_million_tokens: 3.0, output_usd_per_million_tokens: 15.0, as_of: '2026-11-21', source: test}"
+        f"{{model: {MODEL}, input_usd_per_million_tokens: 3.0, output_usd_per_million_tokens: 15.0,"
+        " as_of: '2026-11-21', source: test}"
     )
     given = {
         "base_url": vendors.urls["openai_compatible"],
@@ -365,7 +366,7 @@ def models(vendors, **changes):
         "key_env": KEY_ENV,
     } | changes
     named = (f"llm.models.local.{key}={value}" for key, value in given.items())
-    return ("llm=openai_compatible", *named, f"+prices.{MODEL}={price}")
+    return ("llm=openai_compatible", *named, f"+prices.stand_in={price}")
 
 
 def evidence_of(seen):

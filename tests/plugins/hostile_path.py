@@ -83,7 +83,11 @@ def base_configuration(*overrides: str) -> Configured:
     """The toy lane's configuration with a price for the hostile models."""
     experiment = validate(compose_lane(ROOT / "conf", ["lane=toy", *overrides]), subject="toy")
     price = Price(
-        input_usd_per_million_tokens=1.0, output_usd_per_million_tokens=2.0, as_of="2026-01-01", source="made up"
+        model="hostile",
+        input_usd_per_million_tokens=1.0,
+        output_usd_per_million_tokens=2.0,
+        as_of="2026-01-01",
+        source="made up",
     )
     return replace(of_experiment(experiment), prices={"hostile": price})
 

@@ -21,7 +21,11 @@ AGENT = "dir_models"
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 PRICES = {
     MODEL: Price(
-        input_usd_per_million_tokens=3.0, output_usd_per_million_tokens=15.0, as_of="2026-11-21", source="the tests"
+        model=MODEL,
+        input_usd_per_million_tokens=3.0,
+        output_usd_per_million_tokens=15.0,
+        as_of="2026-11-21",
+        source="the tests",
     )
 }
 GOOD: dict[str, Any] = {

@@ -6,14 +6,14 @@ only depends on the keys it uses.
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from interlock.contracts.agent import Agent
 from interlock.contracts.base import Contract
 from interlock.contracts.hardware import Hardware
 from interlock.contracts.lane import LaneBody, Seed
 from interlock.contracts.lineage import LineageBlock
-from interlock.contracts.llm import LanguageModels, NoModel, Price
+from interlock.contracts.llm import LanguageModels, NoModel, Price, by_model
 from interlock.contracts.quotas import Quotas
 from interlock.contracts.recovery import RecoverySettings
 from interlock.contracts.release import ReleaseSettings
@@ -85,8 +85,8 @@ class Experiment(Contract):
     """Roles by snake_case id."""
     llm: Annotated[NoModel | LanguageModels, Field(discriminator="kind")]
     """Which language models the agents may ask."""
-    prices: dict[str, Price]
-    """What models cost, by model id."""
+    prices: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], Price]
+    """What models cost, by short names of their own."""
     tracking: Tracking
     """Where curves and results go besides the run's own files."""
     budget: Budget
@@ -100,5 +100,11 @@ class Experiment(Contract):
     """The run before this one."""
     control: Control
     """Heartbeats, quotas, production services, control API."""
+
+    @model_validator(mode="after")
+    def _each_model_has_one_price(self) -> "Experiment":
+        by_model(self.prices)
+        return self
+
     release: ReleaseSettings = ReleaseSettings()
     """What a release is judged by, besides the gates of its lane."""

@@ -1,10 +1,11 @@
 """Language models: which ones agents may ask, in which order, and what they cost.
 
-`llm.*` names models by short names; an agent's policy may give an order of its own. Prices stand in `conf/prices`, by
-the model id as the vendor spells it: a model without a price is never called.
+`llm.*` names models by short names; an agent's policy may give an order of its own. Prices stand in `conf/prices` and
+name the model as its vendor does: a model without a price is never called.
 """
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -92,9 +93,21 @@ class LanguageModels(Contract):
 class Price(Contract):
     """What a model costs."""
 
+    model: Annotated[str, Field(min_length=1)]
+    """Model id as the provider spells it."""
     input_usd_per_million_tokens: Annotated[float, Field(ge=0.0)]
     output_usd_per_million_tokens: Annotated[float, Field(ge=0.0)]
     as_of: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
     """Day on which the price was read."""
     source: str
     """Where it was read."""
+
+
+def by_model(prices: Mapping[str, Price]) -> dict[str, Price]:
+    """Prices by model id. Raises ValueError for a model that has two."""
+    found: dict[str, Price] = {}
+    for name, price in prices.items():
+        if price.model in found:
+            raise ValueError(f"{price.model} has two prices; one is named {name}")
+        found[price.model] = price
+    return found

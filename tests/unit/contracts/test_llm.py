@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from interlock.contracts.llm import LanguageModels, Model
+from interlock.contracts.llm import LanguageModels, Model, Price, by_model
 
 BASE = {"provider": "openai_compatible", "model": "m", "context_tokens": 2000}
 
@@ -42,3 +42,12 @@ def test_a_key_itself_is_no_name_of_a_variable(name):
 def test_the_order_names_models_that_are_there():
     with pytest.raises(ValidationError, match="order names"):
         LanguageModels(kind="models", models={"local": Model(**BASE)}, order=("local", "cloud"))
+
+
+def test_a_model_has_one_price():
+    price = Price(
+        model="m", input_usd_per_million_tokens=1.0, output_usd_per_million_tokens=2.0, as_of="2026-01-01", source="x"
+    )
+    assert by_model({"one": price}) == {"m": price}
+    with pytest.raises(ValueError, match="m has two prices; one is named other"):
+        by_model({"one": price, "other": price})

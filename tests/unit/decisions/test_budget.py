@@ -21,7 +21,11 @@ from interlock.decisions.budget import (
 )
 
 PRICE = Price(
-    input_usd_per_million_tokens=3.0, output_usd_per_million_tokens=15.0, as_of="2026-11-21", source="the tests"
+    model="m",
+    input_usd_per_million_tokens=3.0,
+    output_usd_per_million_tokens=15.0,
+    as_of="2026-11-21",
+    source="the tests",
 )
 AGENTS = ("architect", "dir_models")
 NUMBERS = st.integers(0, 30)

@@ -1,6 +1,6 @@
 """Language models over the wire: the only place that knows instructor, the vendors' SDKs and HTTP to them.
 
-    asker = Wire(experiment.prices, Ledger({"dir_models": agent.budget}, experiment.budget))
+    asker = Wire(by_model(experiment.prices), Ledger({"dir_models": agent.budget}, experiment.budget))
     given = asker.ask(question)             # always an answer; what went wrong is its outcome
 
     wire       one question: budget, request, corrections, retries

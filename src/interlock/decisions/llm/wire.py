@@ -222,7 +222,7 @@ class _Asking:
             told=self._told(told),
             proposal=proposal,
             calls=tuple(self._calls),
-            asked_at=self._around.now().isoformat(timespec="seconds"),
+            asked_at=self._around.now().isoformat(timespec="microseconds"),
         )
 
 

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from interlock.contracts.agent import Agent
 from interlock.contracts.experiment import Budget, Experiment
 from interlock.contracts.lane import Range
-from interlock.contracts.llm import LanguageModels, NoModel, Price
+from interlock.contracts.llm import LanguageModels, NoModel, Price, by_model
 from interlock.decisions import policies
 from interlock.decisions.context import deciding_agent
 from interlock.errors import ProvenanceError
@@ -53,7 +53,7 @@ def of_experiment(experiment: Experiment) -> Configured:
     return Configured(
         agents=experiment.agents,
         llm=experiment.llm,
-        prices=experiment.prices,
+        prices=by_model(experiment.prices),
         budget=experiment.budget,
         max_attempts=experiment.max_attempts or experiment.recovery.gate_failures_max,
         search_space=experiment.lane.search_space,  # type: ignore[attr-defined]

@@ -52,7 +52,7 @@ def open_drive(folder: DriveFolder, composed: Composed, *, command: tuple[str, .
         lane=composed.lane,
         command=command,
         asked=composed.asked,
-        begun_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        begun_at=datetime.now(UTC).isoformat(timespec="microseconds"),
     )
     folder.create(record, **told)
     if before is None:

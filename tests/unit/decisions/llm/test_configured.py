@@ -4,7 +4,7 @@ import pytest
 
 from interlock.config.compose import compose_lane
 from interlock.config.validate import validate
-from interlock.contracts.llm import LanguageModels
+from interlock.contracts.llm import LanguageModels, by_model
 
 CHOICES = ["anthropic", "fallback", "google", "openai_compatible"]
 
@@ -23,7 +23,7 @@ def test_every_model_has_a_price_and_may_be_afforded(offered, name):
     experiment = offered[name]
     assert isinstance(experiment.llm, LanguageModels)
     for model in experiment.llm.models.values():
-        price = experiment.prices[model.model]
+        price = by_model(experiment.prices)[model.model]
         longest_usd = model.answer_tokens_max * price.output_usd_per_million_tokens / 1e6
         for agent in experiment.agents.values():
             if agent.budget.calls:

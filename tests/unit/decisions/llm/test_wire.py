@@ -197,7 +197,7 @@ def test_the_record_says_who_was_asked_what_and_when(vendors):
     given = wire().ask(asked)
     answer = given.answer
     assert (answer.key, answer.agent, answer.model) == (asked.key, AGENT, f"openai_compatible/{MODEL}")
-    assert answer.asked_at == NOW.isoformat()
+    assert answer.asked_at == NOW.isoformat(timespec="microseconds")
     assert answer.told == "the model declined: I would rather not."
     assert json.loads(answer_bytes(answer))["outcome"] == "refused"
     assert asked.messages == MESSAGES, "corrections leave the question as it was"
