@@ -100,11 +100,10 @@ class Experiment(Contract):
     """The run before this one."""
     control: Control
     """Heartbeats, quotas, production services, control API."""
+    release: ReleaseSettings = ReleaseSettings()
+    """What a release is judged by, besides the gates of its lane."""
 
     @model_validator(mode="after")
     def _each_model_has_one_price(self) -> "Experiment":
         by_model(self.prices)
         return self
-
-    release: ReleaseSettings = ReleaseSettings()
-    """What a release is judged by, besides the gates of its lane."""

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from tiny_stages import IMPORTABLE
 
-import interlock
 from interlock.contracts.hardware import CpuTarget, CudaTarget, MpsTarget
 from interlock.errors import NonFiniteError, PrunedError, StageError
 from interlock.lanes.training import callbacks, checkpoints
@@ -182,8 +182,7 @@ def test_a_signal_saves_a_state_and_interrupts(tiny, tmp_path, uninterrupted, nu
 
 def run_attempts(root, delays):
     program = [sys.executable, str(Path(__file__).with_name("tiny_training.py")), str(root), *delays]
-    source = str(Path(interlock.__file__).parents[1])
-    done = subprocess.run(program, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": source})
+    done = subprocess.run(program, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": IMPORTABLE})
     assert done.returncode == 0, done.stderr
     return [int(line) for line in done.stdout.split()]
 

@@ -9,13 +9,11 @@ Attempts are forked from one process that has paid for importing torch, so that 
 a process of its own and dies as any other would.
 """
 
-import os
-import signal
 import sys
-import time
 from pathlib import Path
 
 import torch
+from tiny_stages import killed_by_share
 from torch import nn
 from torch.nn import functional
 
@@ -93,20 +91,8 @@ def tiny_fit(job: StageJob, config: TrainerConfig, *, lr=1e-2, train=None, worke
 
 
 def attempts(root: Path, shares: list[float]) -> int:
-    plan = [("whole", None), *(("killed", share) for share in shares), ("killed", None)]
-    whole_s = 0.0
-    for folder, share in plan:
-        started_s = time.monotonic()
-        if (child := os.fork()) == 0:
-            tiny_fit(tiny_job(root / folder), tiny_config(epochs=40, early_stop_patience=30, resume_every_s=0.01))
-            os._exit(0)
-        if share is not None:
-            time.sleep(share * whole_s)
-            os.kill(child, signal.SIGKILL)
-        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        whole_s = whole_s or time.monotonic() - started_s
-        print(status, flush=True)
-    return status
+    config = tiny_config(epochs=40, early_stop_patience=30, resume_every_s=0.01)
+    return killed_by_share(lambda name: tiny_fit(tiny_job(root / name), config), shares)
 
 
 if __name__ == "__main__":
